@@ -1,0 +1,41 @@
+# Every task of the project; each works on a fresh clone with Python 3.11 and make.
+PYTHON ?= python3.11
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: install demo test check format lint types contract bench interop clean
+
+install: $(STAMP)
+
+$(STAMP): requirements/dev.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $(STAMP)
+
+demo: install  ## the main job end to end, against an appliance that it starts and stops
+	$(BIN)/spectra demo
+
+test: install  ## all tests
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --quiet
+
+format: install
+	$(BIN)/ruff format .
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install
+	$(BIN)/mypy
+
+contract: install  ## schemas, manifest and action pages are what the actions say
+	$(BIN)/spectra contract --check
+
+check: lint types contract test  ## what continuous integration runs
+
+bench: install  ## ratios against the vendor's SDK, stock httpx and curl, written to benchmarks/results.md
+	$(BIN)/python -m benchmarks.run
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,207 @@
+"""Delete samples: first a plan that says what would go, then the confirmation of exactly that plan."""
+
+import hmac
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
+
+from connector.action import DOCS, Action, Answer, Context, Endpoint, Example, Next, choose, request
+from connector.endpoints import DELETE_V1, DELETE_V2
+from connector.errors import InputRefused, SpectraError, Violation
+from connector.plan import Plan
+from connector.steps import DeletedEntry, deletion_state, file_statuses, told_of_deletion, until
+from connector.vocabulary import HashList, Message
+
+PLAN_SECONDS: Final = 900  # how long a plan may be confirmed
+CLOCK_SECONDS: Final = 60  # how far the appliance's clock may step back between plan and confirmation
+_DIGEST: Final[dict[str, Any]] = {
+    "type": "string",
+    "minLength": 34,
+    "maxLength": 45,
+    "not": {"pattern": "[^0-9a-f-]|^-|-[0-9a-f]*-|-[0-9a-f]{33}|-[0-9a-f]{0,31}$"},
+    "pattern": "^[0-9a-f]{1,12}-[0-9a-f]{32}",
+}
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{1,12}-[0-9a-f]{32}$"), WithJsonSchema(_DIGEST)]
+PLAN_OR_CONFIRM: Final[dict[str, Any]] = {
+    "oneOf": [
+        {"required": ["plan"], "properties": {"plan": {"const": True}, "confirm": {"type": "null"}}},
+        {
+            "required": ["confirm"],
+            "properties": {"confirm": {"not": {"type": "null"}}, "plan": {"enum": [False, None]}},
+        },
+    ]
+}
+
+
+class Params(Message):
+    model_config = ConfigDict(json_schema_extra=PLAN_OR_CONFIRM)
+
+    hash_values: HashList = Field(description="Hashes of one type, of the samples to delete.")
+    plan: bool | None = Field(None, description="true answers what would be deleted and the digest to confirm it with.")
+    confirm: Digest | None = Field(
+        None, description="The digest from the plan of the same hashes, at most 15 minutes old; needs allow_delete."
+    )
+    wait: bool = Field(True, description="Wait until it is done, up to deadline_seconds, and verify every hash.")
+
+    @model_validator(mode="after")
+    def _plan_or_confirm(self) -> "Params":
+        if bool(self.plan) == (self.confirm is not None):
+            raise ValueError("give plan (true) to see what would be deleted, or confirm (its digest) to delete it")
+        return self
+
+
+class Result(Message):
+    """One line for each hash, in the order asked."""
+
+    digest: str | None = Field(None, description="Of a plan: what to give in confirm.")
+    task_id: int | str | None = Field(None, description="Of a deletion under way: the id for get_bulk_delete_status.")
+    entries: tuple[DeletedEntry, ...]
+    deleted: int = Field(ge=0)
+
+
+def plan(params: Params, context: Context) -> Plan[Answer]:
+    """Plan, or confirm."""
+    if params.confirm is None:
+        return (yield from _plan(params, context))
+    return (yield from _confirm(params, context, params.confirm))
+
+
+def _plan(params: Params, context: Context) -> Plan[Answer]:
+    found = yield from file_statuses(params.hash_values)
+    endpoint = yield from choose(context, params, DELETE_V2, DELETE_V1)
+    there = set(found.processed)
+    issued = int(datetime.fromisoformat(found.answered_at).timestamp())
+    digest = seal(context, params.hash_values, issued) if there else None
+    entries = tuple(
+        DeletedEntry(hash_value=value, state="would_delete" if value in there else "not_found")
+        for value in params.hash_values
+    )
+    closed = () if context.allow_delete else ("deleting is off: set allow_delete before this plan can be confirmed",)
+    return Answer(
+        result=Result(digest=digest, entries=entries, deleted=0),
+        endpoint=endpoint,
+        answered_at=found.answered_at,
+        status="success" if digest else "not_found",
+        branch="planned" if digest else "not_found",
+        notices=closed,
+    )
+
+
+def seal(context: Context, hash_values: list[str], issued: int) -> str:
+    """The digest of a plan: its time, and a keyed hash over appliance, time and hashes.
+
+    The key comes from the token, so a digest cannot be made up by whoever only supplies parameters.
+    """
+    text = "\n".join([context.origin, str(issued), *sorted(hash_values)])
+    return f"{issued:x}-{hmac.new(context.key, text.encode(), 'sha256').hexdigest()[:32]}"
+
+
+def _check(params: Params, context: Context, digest: str) -> int:
+    """When the plan was made; refuses what this plan does not cover, before anything is sent."""
+    if not context.allow_delete:
+        raise InputRefused.of([Violation("/confirm", "deleting is off: set allow_delete in the settings")])
+    issued = int(digest.split("-", maxsplit=1)[0], 16)
+    if not hmac.compare_digest(seal(context, params.hash_values, issued), digest):
+        wanted = "must be the digest of a plan of exactly these hashes on this appliance; plan again"
+        raise InputRefused.of([Violation("/confirm", wanted)])
+    return issued
+
+
+def _confirm(params: Params, context: Context, digest: str) -> Plan[Answer]:
+    issued = _check(params, context, digest)
+    before = yield from file_statuses(params.hash_values)
+    age = datetime.fromisoformat(before.answered_at).timestamp() - issued
+    if not -CLOCK_SECONDS <= age <= PLAN_SECONDS:
+        raise InputRefused.of([Violation("/confirm", "the plan is older than 15 minutes; plan again")])
+    endpoint = yield from choose(context, params, DELETE_V2, DELETE_V1)
+    present = list(before.processed)
+    if not present:
+        return (yield from _verified(params, endpoint, present))
+    if endpoint is DELETE_V1:
+        yield from request(endpoint, json={"hash_value": present})
+        return (yield from _verified(params, endpoint, present))
+    return (yield from _delete_v2(params, endpoint, present))
+
+
+def _delete_v2(params: Params, endpoint: Endpoint, present: list[str]) -> Plan[Answer]:
+    """Start the task; with ``wait`` follow it to its end. A failure after that never loses the task id."""
+    reply = yield from request(endpoint, form=tuple(("hash_values", value) for value in present))
+    task_id = reply.json.get("id", reply.json.get("task_id"))
+    if not isinstance(task_id, int | str):
+        return (yield from _verified(params, endpoint, present))
+
+    def done() -> Plan[Literal[True] | None]:
+        state, _ = yield from deletion_state(task_id)
+        return True if state == "done" else None
+
+    notices: tuple[str, ...] = ()
+    try:
+        if params.wait and (yield from until(done)):
+            return (yield from _verified(params, endpoint, present))
+    except SpectraError as error:
+        notices = (f"the deletion was accepted, but following it failed ({error.code}): {error.message}",)
+    return _pending(params, endpoint, set(present), task_id, reply.answered_at, notices)
+
+
+def _verified(params: Params, endpoint: Endpoint, present: list[str]) -> Plan[Answer]:
+    """Ask for every hash what became of it; the appliance itself warns that "done" does not say that all went."""
+    after = yield from file_statuses(params.hash_values)
+    told = told_of_deletion(params.hash_values, set(present), set(after.processed))
+    return Answer(
+        result=Result(entries=told.entries, deleted=told.deleted),
+        endpoint=endpoint,
+        answered_at=after.answered_at,
+        status=told.status,
+        branch=told.branch,
+    )
+
+
+def _pending(
+    params: Params,
+    endpoint: Endpoint,
+    going: set[str],
+    task_id: int | str,
+    answered_at: str,
+    notices: tuple[str, ...],
+) -> Answer:
+    entries = tuple(
+        DeletedEntry(hash_value=value, state="deleting" if value in going else "already_absent")
+        for value in params.hash_values
+    )
+    return Answer(
+        result=Result(task_id=task_id, entries=entries, deleted=0),
+        endpoint=endpoint,
+        answered_at=answered_at,
+        status="pending",
+        branch="pending",
+        next=Next("get_bulk_delete_status", {"task_id": task_id, "hash_values": params.hash_values}, 10.0),
+        notices=notices,
+    )
+
+
+ACTION = Action(
+    name="bulk_delete",
+    title="Delete samples",
+    description="Deletes samples from the appliance in two steps: plan, then confirm with the plan's digest.",
+    effect="destroy",
+    params=Params,
+    result=Result,
+    endpoints=(DELETE_V2, DELETE_V1),
+    plan=plan,
+    branches=("planned", "deleted", "partial", "pending", "not_found"),
+    stix=(),
+    egress="none",
+    idempotent=True,
+    doc_url=DOCS + "deprecated-endpoints#delete-a-set-of-samples",
+    examples=(
+        Example("what would go", {"hash_values": ["d1aff4d205b59b1ae3edf152603fa2ae5a7c6cc5"], "plan": True}),
+        Example(
+            "delete what was planned",
+            {
+                "hash_values": ["d1aff4d205b59b1ae3edf152603fa2ae5a7c6cc5"],
+                "confirm": "6741f2c0-0123456789abcdef0123456789abcdef",
+            },
+        ),
+    ),
+)

@@ -1,0 +1,108 @@
+"""Raw parameters to a typed params model, or a refusal that names every violation by JSON pointer.
+
+The model is the gate; when it refuses, the published schema is asked as well, so that violations that the model did
+not reach are told too. A test holds that both give the same verdict. No value of an input is ever repeated.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from connector.action import Action, P
+from connector.errors import InputRefused, Violation
+from connector.vocabulary import Message, pointer
+
+_WORDS: Final = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+}
+
+
+def checked(action: Action[P], raw: Mapping[str, Any] | Message) -> P:
+    """The params model of raw parameters; a model of the right class passes as it is.
+
+    Raises:
+        InputRefused: with one violation for each thing wrong; nothing was sent.
+    """
+    if isinstance(raw, Message):
+        if isinstance(raw, action.params):
+            return raw
+        raise InputRefused.of([Violation("", f"must be the params of {action.name}")], _subject(action))
+    try:
+        return action.params.model_validate(raw)
+    except ValidationError as error:
+        found = {v.pointer: v for v in reversed(_from_model(action, raw, error))}
+    for violation in _from_schema(action, raw):
+        found.setdefault(violation.pointer, violation)
+    raise InputRefused.of(sorted(found.values(), key=lambda v: v.pointer), _subject(action))
+
+
+def _subject(action: Action[Any]) -> str:
+    return f"the input of {action.name}"
+
+
+def _from_model(action: Action[Any], raw: object, error: ValidationError) -> list[Violation]:
+    return [
+        Violation(pointer(_path(raw, e["loc"])), _sentence(action, e["type"], e["msg"], e.get("ctx", {})))
+        for e in error.errors(include_input=False, include_url=False)
+    ]
+
+
+def _path(raw: object, location: tuple[int | str, ...]) -> list[int | str]:
+    """The part of a pydantic location that exists in the document, with a last name that is missing from it."""
+    path: list[int | str] = []
+    here = raw
+    for position, part in enumerate(location):
+        if isinstance(here, Mapping) and part in here:
+            here = here[part]
+        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+            here = here[int(part)]
+        elif not (isinstance(here, Mapping) and position == len(location) - 1):
+            continue
+        path.append(part)
+    return path
+
+
+def _sentence(action: Action[Any], kind: str, message: str, context: Mapping[str, Any]) -> str:
+    if kind in _WORDS:
+        return _WORDS[kind]
+    if kind == "extra_forbidden":
+        return f"is not a parameter of {action.name}; it takes {', '.join(action.params.model_fields) or 'none'}"
+    if kind == "literal_error":
+        return f"must be {context['expected']}"
+    if kind in {"too_long", "too_short", "string_too_long", "string_too_short"}:
+        bound = "at most" if "long" in kind else "at least"
+        size = context.get("max_length", context.get("min_length"))
+        return f"must have {bound} {size} {'characters' if 'string' in kind else 'items'}"
+    if kind.startswith(("greater_than", "less_than")):
+        return f"must be {message.removeprefix('Input should be ')}"
+    if kind == "string_pattern_mismatch":
+        return f"must match {context['pattern']}"
+    return message.removeprefix("Value error, ")
+
+
+@cache
+def _validator(action_name: str) -> Any:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415  # 0.1 s that only a refused input pays
+
+    from connector.actions import find  # noqa: PLC0415  # with the line above
+
+    return Draft202012Validator(find(action_name).params.model_json_schema())
+
+
+def _from_schema(action: Action[Any], raw: object) -> list[Violation]:
+    """What the published schema says, by rule and never by value."""
+    found = []
+    for error in _validator(action.name).iter_errors(raw):
+        path = list(error.absolute_path)
+        if error.validator in {"additionalProperties", "required", "oneOf"} and not path:
+            continue  # the model tells these with the name of the field
+        found.append(Violation(pointer(path), f"does not satisfy the rule {error.validator} of its schema"))
+    return found

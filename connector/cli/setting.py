@@ -1,0 +1,43 @@
+"""The options that every command with an appliance has, and the settings that they make."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from connector.errors import ConfigError
+from connector.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def setting_options(command: F) -> F:
+    """Adds --url, --token, --config and --set."""
+    for option in (
+        click.option("--set", "assigned", multiple=True, metavar="NAME=VALUE", help="Any setting, such as tlp=red."),
+        click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings."),
+        click.option("--token", help="API token; better SPECTRA_TOKEN or token_file, as others can see arguments."),
+        click.option("--url", help="Address of the appliance."),
+    ):
+        command = option(command)
+    return command
+
+
+def settings_from(
+    url: str | None, token: str | None, config: Path | None, assigned: tuple[str, ...], **fixed: Any
+) -> Settings:
+    """Settings from the options over the environment over the file; files may be read from the current folder.
+
+    Raises:
+        ConfigError: naming what is missing or not accepted.
+    """
+    values: dict[str, Any] = {"url": url, "token": token}
+    for item in assigned:
+        name, equals, value = item.partition("=")
+        if not equals or name not in Settings.model_fields:
+            raise ConfigError(f"--set takes NAME=VALUE with one of {', '.join(Settings.model_fields)}")
+        values[name] = [Path(part) for part in value.split(":") if part] if name == "file_roots" else value
+    settings = Settings.load(values, file=config)
+    update = {"file_roots": (Path.cwd(),)} if settings.file_roots is None else {}
+    return settings.model_copy(update=update | fixed)

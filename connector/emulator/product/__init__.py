@@ -1,0 +1,1 @@
+"""The appliance without HTTP: what it holds, and what it can be asked to do."""

@@ -1,0 +1,1 @@
+"""The query language of Advanced Search: text to tree, tree to predicate."""

@@ -1,0 +1,223 @@
+"""How to reach one appliance and what is allowed there: from arguments, the environment, or a TOML file.
+
+Arguments win over the environment (``SPECTRA_URL``, ``SPECTRA_TOKEN``, ...), which wins over the file.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
+from connector.errors import ConfigError
+from connector.vocabulary import Generation
+
+PREFIX: Final = "SPECTRA_"
+NO_URL: Final = (
+    "export SPECTRA_URL=https://appliance.example.com and SPECTRA_TOKEN, or name a TOML file in SPECTRA_CONFIG"
+)
+FILE_VARIABLE: Final = "SPECTRA_CONFIG"
+
+
+def _origin(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError("must be a URL such as https://appliance.example.com") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or re.search(r"[\s\\]", value):
+        raise ValueError("must start with http:// or https:// and name a host")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user name or password; use token, token_file, or username and password")
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ValueError("must be the bare address of the appliance, without a path, query or fragment")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
+
+
+def _token(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]{8,256}", value.get_secret_value()):
+        raise ValueError(
+            "must be 8 to 256 visible ASCII characters, without spaces or line breaks; "
+            "to read it from a file, name the file in token_file"
+        )
+    return value
+
+
+def _fingerprint(value: str) -> str:
+    plain = value.replace(":", "").lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", plain):
+        raise ValueError("must be a SHA-256 fingerprint: 64 hexadecimal digits, with or without colons")
+    return plain
+
+
+_SECRET = {"type": "string", "format": "password", "writeOnly": True}
+Secret = Annotated[SecretStr, WithJsonSchema(_SECRET)]
+
+
+class Settings(BaseModel):
+    """Settings of one appliance. Secrets are shown as asterisks everywhere and never serialised."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        title="Settings of the Spectra Analyze connector",
+    )
+
+    url: Annotated[
+        str,
+        AfterValidator(_origin),
+        Field(
+            description="Address of the appliance: scheme, host, port.",
+            examples=["https://appliance.example.com"],
+        ),
+    ]
+    token: Annotated[Secret, AfterValidator(_token)] | None = Field(
+        None, description="API token (Administration, Users and Personalization, Tokens)."
+    )
+    token_file: Path | None = Field(None, description="File that holds the token; spaces around it are ignored.")
+    username: str | None = Field(None, description="User name, where no token is at hand.")
+    password: Secret | None = Field(None, description="Password of username; exchanged once for a token.")
+    ca_file: Path | None = Field(None, description="PEM file of the CA, or of the appliance's own certificate.")
+    ca_pem: str | None = Field(None, description="The same as text.")
+    certificate_sha256: Annotated[str, AfterValidator(_fingerprint)] | None = Field(
+        None,
+        description="SHA-256 fingerprint of the one certificate to accept, checked before the first byte.",
+    )
+    verify_tls: bool = Field(True, description="False accepts any certificate: each outcome carries a notice then.")
+    proxy: str | None = Field(None, description="http proxy to use; the environment's proxies are ignored.")
+    client_cert: Path | None = Field(None, description="PEM file with a client certificate and its key.")
+    deadline_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        60.0, description="Seconds for a whole action, retries included; uploads get 1 s more for each MB."
+    )
+    api_generation: Generation = Field(
+        "auto", description="Which endpoints: current, legacy (deprecated), or auto: what the release has."
+    )
+    allow_cloud: bool = Field(
+        False,
+        description="Allows what makes a file or URL public: cloud crawling, cloud analysis, cloud sandbox.",
+    )
+    allow_delete: bool = Field(False, description="Allows bulk_delete to confirm a plan.")
+    file_roots: tuple[Path, ...] | None = Field(
+        None,
+        description="Folders that the parameter file may read from. Left out: no limit, for a program that names "
+        "its own files; an empty list: none. Hosts and servers set an empty list, the command line its folder.",
+    )
+    tlp: Literal["clear", "green", "amber", "amber+strict", "red"] = Field(
+        "amber", description="TLP 2.0 marking of everything in STIX."
+    )
+    stix_profile: Literal["core", "full"] = Field("core", description="How much STIX: core, or full.")
+    stix_target: Literal["generic", "opencti", "misp", "sentinel", "taxii"] = Field(
+        "generic", description="The product that reads the STIX."
+    )
+    state: str | None = Field(None, description="Where the journal and the cache live: a folder.")
+
+    if not TYPE_CHECKING:  # type checkers see the fields as keyword arguments
+
+        def __init__(self, **values: Any) -> None:
+            """Check every setting; raises ConfigError, which repeats no value."""
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise _refusal(error) from None
+
+    @model_validator(mode="after")
+    def _one_credential(self) -> "Settings":
+        given = [self.token is not None, self.token_file is not None, self.username is not None]
+        if sum(given) > 1:
+            raise ValueError("give one of token, token_file, or username with password")
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password go together")
+        if self.ca_file is not None and self.ca_pem is not None:
+            raise ValueError("give one of ca_file and ca_pem")
+        return self
+
+    @classmethod
+    def load(
+        cls,
+        arguments: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] | None = None,
+        file: Path | None = None,
+    ) -> "Settings":
+        """Settings from arguments, then ``SPECTRA_*``, then the TOML file (``SPECTRA_CONFIG`` or ``file``).
+
+        Raises:
+            ConfigError: naming each setting that is missing or not accepted; the values are never repeated.
+        """
+        environment = os.environ if environ is None else environ
+        chosen = file or (Path(environment[FILE_VARIABLE]) if environment.get(FILE_VARIABLE) else None)
+        values = _from_file(chosen) if chosen else {}
+        found = _from_environment(environment)
+        given = {k: v for k, v in (arguments or {}).items() if v is not None}
+        for layer in (found, given):
+            if layer.keys() & {"token", "token_file", "username"}:
+                for name in ("token", "token_file", "username", "password"):
+                    values.pop(name, None)
+            values.update(layer)
+        return cls(**values)
+
+    def credential(self) -> str | None:
+        """The token to send, read from ``token_file`` where one is named; None when it must be asked for."""
+        if self.token is not None:
+            return self.token.get_secret_value()
+        if self.token_file is None:
+            return None
+        try:
+            text = self.token_file.read_text("utf-8").strip()
+            return _token(SecretStr(text)).get_secret_value()
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError("token_file cannot be read; nothing was sent. Name a readable text file") from None
+        except ValueError as problem:
+            raise ConfigError(f"the token in token_file {problem}; nothing was sent") from None
+
+
+def _refusal(error: ValidationError) -> ConfigError:
+    """One sentence for each setting that is not accepted; the values are never repeated."""
+    told = "; ".join(
+        f"{'/'.join(str(part) for part in e['loc']) or 'settings'}: {e['msg'].removeprefix('Value error, ')}"
+        for e in error.errors(include_input=False, include_url=False)
+    )
+    return ConfigError(
+        f"the settings were refused and nothing was sent: {told}",
+        hint=NO_URL if "url: Field" in told else None,
+    )
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name in Settings.model_fields:
+        text = environ.get(PREFIX + name.upper())
+        if text is None or text == "":
+            continue
+        values[name] = text.split(os.pathsep) if name == "file_roots" else text
+    return values
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            values = tomllib.load(stream)
+    except OSError:
+        raise ConfigError("the settings file cannot be read; nothing was sent. Check SPECTRA_CONFIG") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"the settings file is not valid TOML ({problem}); nothing was sent") from None
+    unknown = sorted(values.keys() - Settings.model_fields.keys())
+    if unknown:
+        raise ConfigError(
+            f"the settings file holds the unknown setting {unknown[0]}; known: {', '.join(Settings.model_fields)}"
+        )
+    return values

@@ -1,0 +1,169 @@
+"""Bytes to values and back, without any I/O: multipart framing, the bounded reader of an answer, header dates.
+
+The reader takes the raw chunks of a body and decodes gzip itself, so that a compressed body can neither grow past
+the limit nor end early unnoticed (httpx 0.28 does both).
+"""
+
+import hashlib
+import json
+import re
+import secrets
+import zlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+from urllib.parse import urlencode
+
+from connector.errors import InputRefused, MalformedResponse, ResponseTooLarge, Truncated, Violation
+from connector.plan import Call, Sent, Upload
+
+CHUNK: Final = 1 << 20
+LARGEST_BODY: Final = 64 << 20
+DECODERS: Final = {"": None, "identity": None, "gzip": 31}
+
+_loads: Callable[[bytes], Any]
+try:
+    from orjson import loads as _loads
+except ImportError:
+    _loads = json.loads
+
+
+class Reader:
+    """Collects one body, never more than ``largest`` bytes on the wire or decoded."""
+
+    def __init__(self, encoding: str = "", largest: int = LARGEST_BODY) -> None:
+        if encoding not in DECODERS:
+            raise MalformedResponse("the answer is encoded in a way that was not asked for; nothing was read")
+        window = DECODERS[encoding]
+        self._gzip = zlib.decompressobj(window) if window else None
+        self._parts: list[bytes] = []
+        self._room = self._wire_room = largest
+
+    def feed(self, chunk: bytes) -> None:
+        self._wire_room -= len(chunk)
+        if self._gzip is not None:
+            chunk = self._inflate(self._gzip, chunk)
+        self._room -= len(chunk)
+        if self._room < 0 or self._wire_room < 0:
+            raise ResponseTooLarge(f"the answer is larger than {LARGEST_BODY >> 20} MiB; it was not read to its end")
+        self._parts.append(chunk)
+
+    def _inflate(self, gzip: "zlib._Decompress", chunk: bytes) -> bytes:
+        try:
+            return gzip.decompress(chunk, max(self._room, 0) + 1)
+        except zlib.error:
+            raise Truncated("the compressed answer is damaged", retryable=True) from None
+
+    def body(self) -> bytes:
+        """The whole body; raises Truncated where the compressed content ended early."""
+        if self._gzip is not None and not self._gzip.eof:
+            raise Truncated("the compressed answer ended early", retryable=True)
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+
+def read_json(body: bytes) -> tuple[Any, bool]:
+    """The decoded body and whether it was JSON; NaN and Infinity are not (RFC 8259)."""
+    if not body or body[:1] in b"<":
+        return None, False
+    try:
+        return _loads(body), True
+    except (ValueError, RecursionError):
+        return None, False
+
+
+def encoded(call: Call) -> tuple[bytes, str | None]:
+    """The body of a call that uploads nothing, and its content type."""
+    if call.json is not None:
+        text = json.dumps(call.json, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return text.encode(), "application/json"
+    if call.form is not None:
+        return urlencode(call.form).encode("ascii"), "application/x-www-form-urlencoded"
+    return b"", None
+
+
+def read_date(value: str | None) -> datetime | None:
+    """An HTTP date (RFC 9110 5.6.7) in UTC, or None where it is missing or not one."""
+    if not value or len(value) > 64 or not value.isascii():
+        return None
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
+def safe_filename(name: str) -> str:
+    """A file name for a Content-Disposition: the last component, without controls, in valid Unicode."""
+    last = re.split(r"[/\\]", name)[-1]
+    clean = last.encode("utf-8", "replace").decode("utf-8")
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "_", clean)[:255] or "file"
+
+
+def _quoted(value: str) -> str:
+    """A value inside quotes in a Content-Disposition, escaped as browsers do (WHATWG HTML, multipart form data)."""
+    return value.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")
+
+
+class UploadBody:
+    """The bytes of one multipart upload, a mebibyte at a time, hashing the file on the way.
+
+    A file whose size or time of change moves while it is sent is refused before the last boundary leaves, so that
+    the appliance never holds a complete request with a mixture in it.
+    """
+
+    def __init__(self, upload: Upload, stream: BinaryIO, size: int, unchanged: Callable[[], bool]) -> None:
+        self._stream, self._size, self._unchanged = stream, size, unchanged
+        boundary = secrets.token_hex(16)
+        self._head = b"".join(_field(boundary, name, value) for name, value in upload.fields)
+        disposition = f'form-data; name="file"; filename="{_quoted(upload.filename)}"'
+        self._head += f"--{boundary}\r\nContent-Disposition: {disposition}\r\n".encode()
+        self._head += b"Content-Type: application/octet-stream\r\n\r\n"
+        self._tail = f"\r\n--{boundary}--\r\n".encode()
+        self._hashes = (hashlib.sha1(usedforsecurity=False), hashlib.sha256())
+        self.content_type = f"multipart/form-data; boundary={boundary}"
+        self.length = len(self._head) + size + len(self._tail)
+        self.stop = False
+        self.sent: Sent | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._head
+        left = self._size
+        while left:
+            chunk = self._stream.read(min(CHUNK, left))
+            if not chunk or self.stop:
+                raise changed_file()
+            for digest in self._hashes:
+                digest.update(chunk)
+            left -= len(chunk)
+            yield chunk
+        if not self._unchanged():
+            raise changed_file()
+        sha1, sha256 = (digest.hexdigest() for digest in self._hashes)
+        self.sent = Sent(sha1, sha256, self._size)
+        yield self._tail
+
+
+def changed_file() -> InputRefused:
+    found = Violation("/file", "must not change while it is sent; copy it elsewhere and submit the copy")
+    return InputRefused(
+        "the file changed while it was being sent, and the transfer was broken off before its end; "
+        "the appliance kept nothing",
+        (found,),
+    )
+
+
+def _field(boundary: str, name: str, value: str) -> bytes:
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n'
+    return head.encode() + value.encode("utf-8", "replace") + b"\r\n"
+
+
+def file_stat(path: Path) -> tuple[int, int, int, int]:
+    """What must not move while a file is sent: device, inode, size, time of change."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
