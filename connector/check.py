@@ -17,6 +17,7 @@ from connector.vocabulary import Message, pointer
 _WORDS: Final = {
     "missing": "is required",
     "string_type": "must be a string",
+    "string_unicode": "must be valid Unicode",
     "int_type": "must be a whole number",
     "bool_type": "must be true or false",
     "list_type": "must be a list",
@@ -38,21 +39,26 @@ def checked(action: Action[P], raw: Mapping[str, Any] | Message) -> P:
     try:
         return action.params.model_validate(raw)
     except ValidationError as error:
-        found = {v.pointer: v for v in reversed(_from_model(action, raw, error))}
-    for violation in _from_schema(action, raw):
-        found.setdefault(violation.pointer, violation)
-    raise InputRefused.of(sorted(found.values(), key=lambda v: v.pointer), _subject(action))
+        found = _from_model(action, raw, error)
+    for place, sentence in _from_schema(action, raw).items():
+        if not any(known == place or known.startswith(f"{place}/") for known in found):
+            found[place] = sentence
+    raise InputRefused.of([Violation(*item) for item in sorted(found.items())], _subject(action))
 
 
 def _subject(action: Action[Any]) -> str:
     return f"the input of {action.name}"
 
 
-def _from_model(action: Action[Any], raw: object, error: ValidationError) -> list[Violation]:
-    return [
-        Violation(pointer(_path(raw, e["loc"])), _sentence(action, e["type"], e["msg"], e.get("ctx", {})))
-        for e in error.errors(include_input=False, include_url=False)
-    ]
+def _from_model(action: Action[Any], raw: object, error: ValidationError) -> dict[str, str]:
+    """What the model says, by place; where it has several alternatives, all of them are told."""
+    found: dict[str, list[str]] = {}
+    for e in error.errors(include_input=False, include_url=False):
+        path = _path(raw, e["loc"])
+        takes = ", ".join(action.params.model_fields) or "nothing"
+        known = f"; {action.name} takes {takes}" if len(path) == 1 else ""
+        found.setdefault(pointer(path), []).append(_sentence(known, e["type"], e["msg"], e.get("ctx", {})))
+    return {place: " or ".join(dict.fromkeys(sentences)) for place, sentences in found.items()}
 
 
 def _path(raw: object, location: tuple[int | str, ...]) -> list[int | str]:
@@ -70,17 +76,18 @@ def _path(raw: object, location: tuple[int | str, ...]) -> list[int | str]:
     return path
 
 
-def _sentence(action: Action[Any], kind: str, message: str, context: Mapping[str, Any]) -> str:
+def _sentence(known: str, kind: str, message: str, context: Mapping[str, Any]) -> str:
     if kind in _WORDS:
         return _WORDS[kind]
     if kind == "extra_forbidden":
-        return f"is not a parameter of {action.name}; it takes {', '.join(action.params.model_fields) or 'none'}"
+        return f"is not known here{known}"
     if kind == "literal_error":
         return f"must be {context['expected']}"
     if kind in {"too_long", "too_short", "string_too_long", "string_too_short"}:
         bound = "at most" if "long" in kind else "at least"
         size = context.get("max_length", context.get("min_length"))
-        return f"must have {bound} {size} {'characters' if 'string' in kind else 'items'}"
+        thing = "item" if context.get("field_type") == "List" else "character"
+        return f"must have {bound} {size} {thing}{'' if size == 1 else 's'}"
     if kind.startswith(("greater_than", "less_than")):
         return f"must be {message.removeprefix('Input should be ')}"
     if kind == "string_pattern_mismatch":
@@ -97,12 +104,12 @@ def _validator(action_name: str) -> Any:
     return Draft202012Validator(find(action_name).params.model_json_schema())
 
 
-def _from_schema(action: Action[Any], raw: object) -> list[Violation]:
-    """What the published schema says, by rule and never by value."""
-    found = []
+def _from_schema(action: Action[Any], raw: object) -> dict[str, str]:
+    """What the published schema says, by place; by rule and never by value."""
+    found: dict[str, str] = {}
     for error in _validator(action.name).iter_errors(raw):
         path = list(error.absolute_path)
         if error.validator in {"additionalProperties", "required", "oneOf"} and not path:
             continue  # the model tells these with the name of the field
-        found.append(Violation(pointer(path), f"does not satisfy the rule {error.validator} of its schema"))
+        found.setdefault(pointer(path), f"does not satisfy the rule {error.validator} of its schema")
     return found

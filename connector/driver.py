@@ -7,6 +7,7 @@ imported here and nowhere else in the connector, so that its continuation can be
 import asyncio
 import io
 import itertools
+import math
 import os
 import random
 import ssl
@@ -40,7 +41,7 @@ from connector.errors import (  # noqa: E402
 )
 from connector.plan import Call, Inspect, Pause, Plan, Reply, Sent, Step  # noqa: E402
 from connector.settings import Settings  # noqa: E402
-from connector.wire import Reader, UploadBody, encoded, file_stat, read_date, read_json, rfc3339  # noqa: E402
+from connector.wire import Reader, UploadBody, encoded, file_stat, read_answered_at, read_json, rfc3339  # noqa: E402
 
 T = TypeVar("T")
 Transport = TypeVar("Transport", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
@@ -60,13 +61,35 @@ class Deadline:
     def left(self) -> float:
         return self.ends - self.clock()
 
-    def extend(self, seconds: float) -> None:
+    @contextmanager
+    def extended(self, seconds: float) -> Iterator[None]:
+        """More time for a transfer; what is left afterwards is no more than was left before."""
+        left = self.left()
         self.ends += seconds
+        try:
+            yield
+        finally:
+            self.ends = min(self.ends, self.clock() + left)
+
+    def cancel(self) -> None:
+        """End it now, so that a transfer in another thread breaks off."""
+        self.ends = -math.inf
 
     def need(self, seconds: float, outcome: Happened = "not_sent") -> None:
         """Raise DeadlineExceeded unless more than ``seconds`` are left."""
         if self.left() <= seconds:
             raise DeadlineExceeded("the deadline of this action passed (deadline_seconds)", outcome=outcome)
+
+
+class Target(httpx.URL):
+    """A path of a known origin. The path comes encoded from a plan, so it is not parsed and checked once more.
+
+    Uses how httpx 0.28 keeps a URL (the version is pinned for it, and a test compares with ``httpx.URL``).
+    """
+
+    def __init__(self, origin: httpx.URL, target: str) -> None:
+        path, mark, query = target.partition("?")
+        self._uri_reference = origin._uri_reference._replace(path=path, query=query if mark else None)  # noqa: SLF001
 
 
 class Wire:
@@ -79,12 +102,12 @@ class Wire:
         self.clock: Callable[[], float] = time.monotonic
         self.random: Callable[[], float] = random.random
         self.context = self._context()
-        self.headers = {
-            "host": self.host.netloc.decode("ascii"),
-            "accept": "application/json",
-            "accept-encoding": "gzip",
-            "user-agent": AGENT,
-        }
+        host = self.host.netloc.decode("ascii")
+        self._plain = httpx.Headers(
+            {"host": host, "accept": "application/json", "accept-encoding": "gzip", "user-agent": AGENT}
+        )
+        self._with_token: httpx.Headers | None = None
+        self._token_in_headers: str | None = None
 
     def _context(self) -> ssl.SSLContext:
         s = self.settings
@@ -107,20 +130,28 @@ class Wire:
     def request(self, call: Call, deadline: Deadline, upload: UploadBody | None = None) -> httpx.Request:
         """The request of one call; query and headers are built here and nowhere else."""
         target = call.path + ("?" + urlencode(call.query) if call.query else "")
-        url = self.host.copy_with(raw_path=target.encode("ascii"))
-        headers = dict(self.headers)
-        if call.authorised and self.token is not None:
-            headers["authorization"] = f"Token {self.token}"
+        url = Target(self.host, target)
+        headers = self._headers(call)
         seconds = max(0.001, min(LONGEST_READ, deadline.left()))
         timeout = {"connect": min(15.0, seconds), "read": seconds, "write": seconds, "pool": seconds}
         extensions = {"timeout": timeout}
         if upload is not None:
-            headers |= {"content-type": upload.content_type, "content-length": str(upload.length)}
+            headers["content-type"] = upload.content_type
+            headers["content-length"] = str(upload.length)
             return httpx.Request(call.method, url, headers=headers, stream=Body(upload), extensions=extensions)
         content, kind = encoded(call)
         if kind:
             headers["content-type"] = kind
         return httpx.Request(call.method, url, headers=headers, content=content, extensions=extensions)
+
+    def _headers(self, call: Call) -> httpx.Headers:
+        """A copy of the headers that every request has, with the token where the call wants it."""
+        if not call.authorised or self.token is None:
+            return self._plain.copy()
+        if self._with_token is None or self._token_in_headers != self.token:
+            self._token_in_headers = self.token
+            self._with_token = httpx.Headers({**self._plain, "authorization": f"Token {self.token}"})
+        return self._with_token.copy()
 
 
 AGENT: Final = "spectra-analyze-connector"
@@ -149,9 +180,8 @@ def upload_of(call: Call, deadline: Deadline, settings: Settings) -> Iterator[Up
         size, unchanged = len(upload.source), lambda: True
     else:
         stream, size, unchanged = _open(upload.source, settings.file_roots)
-    with stream:
-        deadline.extend(size / BYTES_PER_SECOND)
-        yield UploadBody(upload, stream, size, unchanged)
+    with stream, deadline.extended(size / BYTES_PER_SECOND):
+        yield UploadBody(upload, stream, size, unchanged, lambda: deadline.need(0))
 
 
 def inspect(step: Inspect, settings: Settings) -> None:
@@ -197,25 +227,27 @@ def _unreadable(message: str) -> InputRefused:
     return InputRefused.of([Violation("/file", message)])
 
 
+def _header(response: httpx.Response, name: bytes) -> str:
+    """A header by its lower-case name; httpx's own look-up decodes all of them each time."""
+    return next((value.decode("latin-1") for key, value in response.headers.raw if key.lower() == name), "")
+
+
 def _reply(response: httpx.Response, body: bytes, sent: Sent | None) -> Reply:
-    headers = response.headers
     value, is_json = read_json(body)
-    answered = read_date(headers.get("date")) or datetime.now(UTC)
-    kind = headers.get("content-type", "")
     return Reply(
-        response.status_code,
-        value,
-        is_json,
-        kind,
-        len(body),
-        headers.get("retry-after"),
-        rfc3339(answered),
-        sent,
+        status=response.status_code,
+        json=value,
+        is_json=is_json,
+        content_type=_header(response, b"content-type"),
+        size=len(body),
+        retry_after=_header(response, b"retry-after") or None,
+        answered_at=read_answered_at(_header(response, b"date")) or rfc3339(datetime.now(UTC)),
+        sent=sent,
     )
 
 
 def _reader(response: httpx.Response) -> Reader:
-    return Reader(response.headers.get("content-encoding", "").strip().lower())
+    return Reader(_header(response, b"content-encoding").strip().lower())
 
 
 def _failure(error: Exception, call: Call) -> SpectraError:
@@ -265,8 +297,8 @@ def mapped(call: Call) -> Iterator[None]:
     """Whatever an exchange raises leaves as a SpectraError without a cause: a cause would hold the request."""
     try:
         yield
-    except SpectraError:
-        raise
+    except (SpectraError, NameError, AttributeError, TypeError, AssertionError):
+        raise  # ours: already told, or a defect that must show
     except Exception as error:  # noqa: BLE001  # the one boundary; _failure knows every kind and the rest is UnexpectedResponse
         raise _failure(error, call) from None
 
@@ -365,7 +397,11 @@ class AsyncDriver:
             return None
         if step.effect == "read":
             return await self.send(step, deadline)
-        return await asyncio.to_thread(self._blocking.send, step, deadline)
+        try:
+            return await asyncio.to_thread(self._blocking.send, step, deadline)
+        except asyncio.CancelledError:
+            deadline.cancel()
+            raise
 
     async def send(self, call: Call, deadline: Deadline) -> Reply:
         """One read."""

@@ -117,6 +117,8 @@ def split_tags(value: str | list[str]) -> list[str]:
 
 def _tags(value: str | list[str]) -> list[str]:
     tags = split_tags(value)
+    if not tags:
+        raise ValueError("must hold at least one tag; leave it out for none")
     for tag in tags:
         if not re.fullmatch(r"[a-z0-9][a-z0-9 /._-]*", tag):
             raise ValueError(

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import urlencode
@@ -94,6 +95,13 @@ def read_date(value: str | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+@lru_cache(maxsize=16)
+def read_answered_at(date_header: str | None) -> str | None:
+    """The Date header of an answer as RFC 3339; the same second is asked for again and again."""
+    moment = read_date(date_header)
+    return rfc3339(moment) if moment is not None else None
+
+
 def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
@@ -114,11 +122,19 @@ class UploadBody:
     """The bytes of one multipart upload, a mebibyte at a time, hashing the file on the way.
 
     A file whose size or time of change moves while it is sent is refused before the last boundary leaves, so that
-    the appliance never holds a complete request with a mixture in it.
+    the appliance never holds a complete request with a mixture in it. ``go_on`` is called for each mebibyte and raises
+    to break the transfer off.
     """
 
-    def __init__(self, upload: Upload, stream: BinaryIO, size: int, unchanged: Callable[[], bool]) -> None:
-        self._stream, self._size, self._unchanged = stream, size, unchanged
+    def __init__(
+        self,
+        upload: Upload,
+        stream: BinaryIO,
+        size: int,
+        unchanged: Callable[[], bool] = lambda: True,
+        go_on: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._stream, self._size, self._unchanged, self._go_on = stream, size, unchanged, go_on
         boundary = secrets.token_hex(16)
         self._head = b"".join(_field(boundary, name, value) for name, value in upload.fields)
         disposition = f'form-data; name="file"; filename="{_quoted(upload.filename)}"'
@@ -128,15 +144,15 @@ class UploadBody:
         self._hashes = (hashlib.sha1(usedforsecurity=False), hashlib.sha256())
         self.content_type = f"multipart/form-data; boundary={boundary}"
         self.length = len(self._head) + size + len(self._tail)
-        self.stop = False
         self.sent: Sent | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         yield self._head
         left = self._size
         while left:
+            self._go_on()
             chunk = self._stream.read(min(CHUNK, left))
-            if not chunk or self.stop:
+            if not chunk:
                 raise changed_file()
             for digest in self._hashes:
                 digest.update(chunk)
