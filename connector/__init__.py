@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from connector.action import Next, Outcome, Used
-    from connector.client import AsyncConnector, Connector
+    from connector.async_client import AsyncConnector
+    from connector.client import Connector
     from connector.errors import (
         ApplianceRefused,
         BadAnswer,
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "client": ("AsyncConnector", "Connector"),
+    "client": ("Connector",),
+    "async_client": ("AsyncConnector",),
     "settings": ("Settings",),
     "action": ("Next", "Outcome", "Used"),
     "verdict": ("File", "Url", "Verdict"),

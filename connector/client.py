@@ -1,27 +1,22 @@
-"""The two faces of the connector: Connector, which blocks, and AsyncConnector; both run the same plans.
-
-Both check the parameters, run the action's plan under the driver, and dress its answer as an Outcome with STIX.
-"""
+"""Connector, the blocking face; and the session that both faces share: from params to plan, from answer to outcome."""
 
 import hashlib
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from connector.action import Action, Answer, Context, Memory, Outcome, used
 from connector.actions import find
 from connector.check import checked
-from connector.driver import AsyncDriver, Driver, Wire
+from connector.driver import Driver
 from connector.endpoints import TOKEN
 from connector.errors import AuthError, MalformedResponse, SpectraError
+from connector.exchange import Wire
 from connector.plan import Call, Plan, Reply
 from connector.retry import persist
 from connector.settings import Settings
 from connector.stix import StixOptions, bundle
-from connector.stream import each
-from connector.verdict import Verdict
 from connector.vocabulary import Message
 
 SEARCH: Final = "advanced_search"
@@ -32,7 +27,7 @@ UNVERIFIED: Final = (
 )
 
 
-class _Session:
+class Session:
     """What both faces share: settings, what was learned about the appliance, and the way from params to outcome."""
 
     def __init__(self, settings: Settings) -> None:
@@ -105,7 +100,7 @@ class Connector:
     """Runs actions on one appliance, blocking. Safe to share between threads; use as a context manager."""
 
     def __init__(self, settings: Settings) -> None:
-        self._session = _Session(settings)
+        self._session = Session(settings)
         self._driver = Driver(self._session.wire)
         self._lock = threading.Lock()
 
@@ -141,75 +136,3 @@ class Connector:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-class AsyncConnector:
-    """Runs actions on one appliance under asyncio; use as an async context manager on one event loop."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._session = _Session(settings)
-        self._driver = AsyncDriver(self._session.wire)
-
-    async def run(self, name: str, params: Params | None = None) -> Outcome:
-        """Run one action to its outcome; as Connector.run."""
-        action, ready = self._session.prepare(name, {} if params is None else params)
-        await self._login()
-        return await self._driver.run(self._session.plan(action, ready))
-
-    async def stream(
-        self, name: str, inputs: Iterable[Params] | AsyncIterable[Params], *, at_once: int = 50, ordered: bool = True
-    ) -> AsyncGenerator[tuple[Params, Outcome | SpectraError], None]:
-        """Run one action on many inputs, ``at_once`` of them at a time: the bulk lane.
-
-        Yields each input with its outcome, or with its error as a value, so that one bad input does not end the rest.
-        """
-        find(name)
-
-        async def one(params: Params) -> Outcome | SpectraError:
-            try:
-                return await self.run(name, params)
-            except SpectraError as error:
-                return error
-
-        async for pair in each(inputs, one, at_once, ordered=ordered):
-            yield pair
-
-    async def search_pages(self, params: Mapping[str, Any], *, prefetch: int = 8) -> AsyncGenerator[Outcome, None]:
-        """Search page by page to the end, ``prefetch`` pages asked for ahead; an outcome for each page.
-
-        Give ``sort``, so that the pages do not move; ``limit`` and ``cursor`` are not used. Memory does not grow with
-        the number of pages. Ends at the last page, and where a page says the same as the one before.
-
-        Raises:
-            SpectraError: when a page fails; all pages before it were yielded.
-        """
-        from connector.actions.advanced_search import PAGE, page_cursors  # noqa: PLC0415  # as the registry: on demand
-
-        cursors = page_cursors(checked(find(SEARCH), {**params, "limit": PAGE}))
-        pages = self.stream(SEARCH, ({**params, "limit": PAGE, "cursor": c} for c in cursors), at_once=prefetch)
-        before: tuple[Verdict, ...] = ()
-        async with aclosing(pages):
-            async for _, outcome in pages:
-                if isinstance(outcome, SpectraError):
-                    raise outcome
-                if outcome.verdicts and outcome.verdicts == before:
-                    return
-                before = outcome.verdicts
-                yield outcome
-                if outcome.result.model_dump()["cursor"] is None:
-                    return
-
-    async def _login(self) -> None:
-        if self._session.needs_login():
-            self._session.wire.token = await self._driver.run(self._session.login())
-
-    async def close(self) -> None:
-        await self._driver.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        await self.close()

@@ -6,8 +6,9 @@ aiohttp's own cookies, environment, redirects and decompression stay off; the TL
 import ssl
 
 import aiohttp
-import httpx
 import httpx_aiohttp
+
+from connector.http import httpx
 
 CONNECTIONS = 256
 

@@ -3,6 +3,7 @@
 HTML where JSON is due, redirects, gateway errors, garbage, delays, answers cut short or never given.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -14,7 +15,9 @@ from connector.emulator.product.refusals import Invalid
 HTML = (
     "<!doctype html>\n<html><head><title>Gateway</title></head><body><h1>Something is in between</h1></body></html>\n"
 )
-_KEYS = {"match", "nth", "times", "status", "headers", "body", "delay_seconds", "apply", "cut"}
+_EFFECTS = frozenset({"status", "body", "delay_seconds", "cut"})
+_KEYS = _EFFECTS | {"match", "nth", "times", "headers", "apply"}
+_HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]+: [\x20-\x7e]*", re.ASCII)
 Cut = Literal["never", "before", "halfway"]
 
 
@@ -41,13 +44,11 @@ class Fault:
         if self.status is None and self.body is None:
             return real
         status = self.status or 200
-        if self.body == "html":
-            return as_html(HTML, status, self.headers)
-        if isinstance(self.body, str):
-            return as_text(self.body, status, self.headers)
         if self.body is None:
             return Answer(status, b"", self.headers)
-        return as_json(self.body, status, self.headers)
+        made = as_html(HTML) if self.body == "html" else _written(self.body)
+        own = tuple(pair for pair in made.headers if pair[0] not in dict(self.headers))
+        return Answer(status, made.body, (*own, *self.headers))
 
 
 @dataclass(slots=True)
@@ -98,12 +99,18 @@ class FaultPlan:
         return bool(self._accounts)
 
 
+def _written(body: object) -> Answer:
+    return as_text(body) if isinstance(body, str) else as_json(body)
+
+
 def _read(item: object) -> Fault:
     if not isinstance(item, dict) or not _KEYS.issuperset(item) or "match" not in item:
         raise Invalid(f"A fault has a 'match' and any of {', '.join(sorted(_KEYS - {'match'}))}.")
     match = item["match"]
-    if not isinstance(match, dict) or not {"method", "path"}.issuperset(match):
-        raise Invalid("A fault's match has 'method' and 'path'; the path may hold * for anything.")
+    if not isinstance(match, dict) or "path" not in match or not {"method", "path"}.issuperset(match):
+        raise Invalid("A fault's match has 'path', which may hold * for anything, and perhaps 'method'.")
+    if not _EFFECTS.intersection(item):
+        raise Invalid(f"A fault does something: {', '.join(sorted(_EFFECTS))}.")
     nth, times = _nth(item)
     return Fault(
         method=_text(match, "method").upper(),
@@ -159,6 +166,8 @@ def _cut(item: Mapping[str, object]) -> Cut:
 def _headers(value: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict) or not all(isinstance(item, str) for pair in value.items() for item in pair):
         raise Invalid("A fault's headers are an object of texts.")
+    if not all(_HEADER.fullmatch(f"{name}: {text}") for name, text in value.items()):
+        raise Invalid("A fault's headers must be printable ASCII.")
     return tuple((name.lower(), text) for name, text in value.items())
 
 

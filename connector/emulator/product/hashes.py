@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 KINDS = ("md5", "sha1", "sha256", "sha512")
+_NEW = (hashlib.md5, hashlib.sha1, hashlib.sha256, hashlib.sha512)
 _BY_LENGTH = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
 _HEX = re.compile(r"[0-9a-fA-F]+\Z")
 
@@ -26,7 +27,7 @@ class Hasher:
 
     def __init__(self) -> None:
         self.size = 0
-        self._digests = tuple(hashlib.new(kind, usedforsecurity=False) for kind in KINDS)
+        self._digests = tuple(new(usedforsecurity=False) for new in _NEW)
 
     def update(self, chunk: bytes | memoryview) -> None:
         self.size += len(chunk)
@@ -43,9 +44,7 @@ def kind_of(text: str) -> str | None:
 
 
 def hashes_of(content: bytes) -> Hashes:
-    hasher = Hasher()
-    hasher.update(content)
-    return hasher.hashes()
+    return Hashes(*[new(content, usedforsecurity=False).hexdigest() for new in _NEW])
 
 
 def completed(known: Mapping[str, str]) -> Hashes:

@@ -31,6 +31,8 @@ def identify(head: bytes) -> Identity:
         return _EXE
     if head.startswith(b"\x7fELF"):
         return _ELF
+    if head.startswith(b"PK\x03\x04"):
+        return _BY_EXTENSION[".zip"]
     if head.startswith(b"#!"):
         return _SCRIPT
     if head.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):

@@ -41,12 +41,16 @@ def delete_later(product: Product, hash_values: list[str], user: User) -> Remova
     due = product.clock.time() + product.resources.processing_seconds
     removal = Removal(next(product.ids.removals), due, tuple(hash_values), user)
     product.removals[removal.id] = removal
+    product.removals_to_do.append(removal.id)
     return removal
 
 
 def carry_out_due(product: Product, *, endpoint: str) -> None:
     now = product.clock.time()
-    for removal in [r for r in product.removals.values() if not r.carried_out and r.done_at <= now]:
+    for removal in [product.removals[number] for number in product.removals_to_do]:
+        if removal.done_at > now:
+            continue
+        product.removals_to_do.remove(removal.id)
         product.removals[removal.id] = replace(removal, carried_out=True)
         for value in removal.hash_values:
             _remove(product, value, removal.user, endpoint, task=removal.id)

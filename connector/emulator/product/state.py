@@ -81,6 +81,7 @@ class Product:
         self.queue = Queue()
         self.url_tasks: dict[int, UrlTask] = {}
         self.removals: dict[int, Removal] = {}
+        self.removals_to_do: list[int] = []
         self.ids = Ids()
         self._workshop: tempfile.TemporaryDirectory[str] | None = None
 

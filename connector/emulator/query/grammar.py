@@ -23,13 +23,13 @@ _GRAMMAR = r"""
      | (BARE | QUOTED) -> word
 _item: ITEM | QUOTED
 _bound: ITEM | QUOTED
-_AND.4: /AND(?=[\s(]|$)/
-_OR.4: /OR(?=[\s(]|$)/
-_NOT.4: /NOT(?=[\s(]|$)/
+_AND.4: /AND(?=[\s()]|$)/
+_OR.4: /OR(?=[\s()]|$)/
+_NOT.4: /NOT(?=[\s()]|$)/
 _TO.4: /TO(?=\s)/
 KEY.3: /[A-Za-z][A-Za-z0-9_-]*:(?=[^\s])/
 QUOTED.3: /"[^"]*"/
-BARE: /[^\s()\[\]",:]+/
+BARE: /(?!(AND|OR|NOT)([\s()]|$))[^\s()\[\]",:]+/
 VALUE: /[^\s()\[\]",]+/
 ITEM: /[^\s()\[\]",]+/
 %ignore /\s+/
