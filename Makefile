@@ -37,5 +37,8 @@ check: lint types contract test  ## what continuous integration runs
 bench: install  ## ratios against the vendor's SDK, stock httpx and curl, written to benchmarks/results.md
 	$(BIN)/python -m benchmarks.run
 
+interop:  ## the STIX bundles through the importers of OpenCTI, MISP and a TAXII server, each in its own environment
+	PYTHON=$(PYTHON) tests/interop/run.sh
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-interop .mypy_cache .ruff_cache .pytest_cache

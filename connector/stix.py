@@ -6,8 +6,8 @@ grouping. STIX suggests ``based-on`` only towards observed-data, so core has non
 towards the observable.
 
 Targets: ``generic``; ``opencti`` (based-on, score extension, a result name for each sample); ``misp`` (core only, as
-it fails on observed-data); ``sentinel`` (the types it stores, TLP 1 ids); ``taxii`` (no object with a ``version``, on
-which a common server trips).
+its importer fails on observed-data, and on a URL inside malware-analysis, which is linked by ``related-to``);
+``sentinel`` (the types it stores, TLP 1 ids); ``taxii`` (no object with a ``version``, on which a common server trips).
 
 The same verdicts give the same bytes: ids, dates and order are functions of content. stix2 is imported by
 ``exemplars`` and ``strict`` only. ``python -m connector.stix`` writes exemplars.json anew.
@@ -161,6 +161,8 @@ def _told(tools: Kit, case: Case) -> list[Object]:
             ]
         if tools.options.target == "opencti":
             said.append(relation(tools, case, "based-on", sign["id"], case.subject_ref))
+    if tools.options.target == "misp" and isinstance(case.verdict.subject, Url):
+        said.append(relation(tools, case, "related-to", result["id"], case.subject_ref))
     return said + context(tools, case, said) if tools.options.profile == "full" else said
 
 

@@ -130,7 +130,7 @@ def analysis(kit: Kit, case: Case) -> Object:
     made["result"] = RESULT[case.verdict.classification]
     made["labels"] = [case.verdict.classification]
     made["extensions"] = {FACTS: case.facts.copy()}
-    of_url = isinstance(case.verdict.subject, Url)
+    of_url = isinstance(case.verdict.subject, Url) and kit.options.target != "misp"  # its importer fails on a URL here
     _with(made, "sample_ref", case.observables[-1]["id"] if case.file else None)
     _with(made, "analysis_sco_refs", [o["id"] for o in case.observables] if of_url else None)
     _with(made, "analysis_ended", case.seen)
@@ -211,9 +211,9 @@ def _facts(verdict: Verdict, file: File | None, threat_name: str) -> Object:
     for name, value in zip(_PLAIN_FACTS, plain_facts(verdict), strict=True):
         if value is not None:
             made[name] = value
-    texts = (("threat_name", threat_name), ("classification_reason", verdict.reason))
+    texts: list[tuple[str, str | None]] = [("threat_name", threat_name), ("classification_reason", verdict.reason)]
     if file is not None:
-        texts = (*texts, ("file_type", file.file_type), ("file_name", file.name))
+        texts += [("file_type", file.file_type), ("file_name", file.name)]
     for name, text in texts:
         if text and (text := clean(text)):
             made[name] = text

@@ -79,7 +79,16 @@ def _observables() -> dict[str, Specimen]:
 
 
 def _findings() -> dict[str, Specimen]:
-    analysis = {
+    malware = {**_MARKED, "name": "Example", "malware_types": ["trojan"], "is_family": True}
+    return {
+        "malware-analysis": ("MalwareAnalysis", _analysis()),
+        "malware": ("Malware", malware),
+        "indicator": ("Indicator", _indicator()),
+    }
+
+
+def _analysis() -> dict[str, Any]:
+    return {
         **_MARKED,
         "product": PRODUCT,
         "analysis_ended": EPOCH,
@@ -92,7 +101,10 @@ def _findings() -> dict[str, Specimen]:
         "external_references": [_LINK],
         "extensions": _FACTS,
     }
-    indicator = {
+
+
+def _indicator() -> dict[str, Any]:
+    return {
         **_MARKED,
         "name": "Win32.Trojan.Example",
         "description": "Spectra Analyze classified this file as malicious.",
@@ -106,12 +118,6 @@ def _findings() -> dict[str, Specimen]:
         "confidence": 95,
         "external_references": [_LINK],
         "extensions": _FACTS,
-    }
-    malware = {**_MARKED, "name": "Example", "malware_types": ["trojan"], "is_family": True}
-    return {
-        "malware-analysis": ("MalwareAnalysis", analysis),
-        "malware": ("Malware", malware),
-        "indicator": ("Indicator", indicator),
     }
 
 

@@ -88,7 +88,7 @@ def moment(value: str | None) -> str | None:
     A date before 1970 is how some systems write that they have none.
     """
     value = read_time(value)
-    if value is None or value < "1970":
+    if value is None or value < "1970" or value[5] == "W":  # a week date passes for ISO 8601, not for RFC 3339
         return None
     return value if len(value) == 20 else value[:19] + ("." + value[20:-1]).rstrip("0").rstrip(".") + "Z"
 

@@ -121,7 +121,7 @@ def read_time(value: object) -> str | None:
         moment = datetime.fromisoformat(value.strip())
     except ValueError:
         return None
-    if len(value) == 20 and value[10] == "T" and value[19] == "Z":
+    if len(value) == 20 and value[5:7].isdigit() and value[10] == "T" and value[19] == "Z":
         return value
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     spec = "milliseconds" if moment.microsecond >= 1000 else "seconds"

@@ -343,6 +343,17 @@ class TestTargets:
         assert "observed-data" not in types(made.objects["objects"])
         assert "MISP" in made.notices[0]
 
+    def test_misp_gets_the_url_of_an_analysis_by_relationship(self) -> None:
+        """Its importer fails on a URL among the analysis_sco_refs, and loses the analysis."""
+        objects = make(URL_ALONE, target="misp")
+        found, url, link = (only(objects, kind) for kind in ("malware-analysis", "url", "relationship"))
+        assert "analysis_sco_refs" not in found
+        assert (link["relationship_type"], link["source_ref"], link["target_ref"]) == (
+            "related-to",
+            found["id"],
+            url["id"],
+        )
+
     def test_taxii_has_no_version_at_the_top_of_any_object(self) -> None:
         """A common TAXII server takes it for a date and answers 500 for ever after."""
         assert not [o for o in make(RANSOMWARE, SERVED, profile="full", target="taxii") if "version" in o]
@@ -374,6 +385,7 @@ class TestBundle:
         options = StixOptions(profile=profile)
         assert bundle_bytes(CASES[name], options, ANSWERED_AT) == bundle_bytes(CASES[name], options, ANSWERED_AT)
 
+    @pytest.mark.slow
     def test_another_process_gives_the_same_bytes(self) -> None:
         """No order depends on the hash seed, no value on the clock."""
         program = (

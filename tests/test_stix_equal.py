@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+import pytest
 import stix2
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,6 +80,7 @@ def built(item: dict[str, Any]) -> dict[str, Any]:
     return json.loads(made.serialize())
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(VERDICTS, min_size=1, max_size=3), OPTIONS)
 def test_filled_forms_equal_what_stix2_builds(verdicts: list[Verdict], options: StixOptions) -> None:

@@ -128,6 +128,7 @@ def test_a_turned_name_shows_where_it_was_turned() -> None:
         ("2024-01-08T18:36:03+02:00", "2024-01-08T16:36:03Z"),
         ("0001-01-01T00:00:00Z", None),
         ("1969-12-31T23:59:59Z", None),
+        ("2024-W01-1T10:00:00Z", None),
         ("soon", None),
         (None, None),
     ],

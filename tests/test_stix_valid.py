@@ -56,6 +56,7 @@ def test_it_would_complain() -> None:
     assert complaints(made)
 
 
+@pytest.mark.slow
 def test_silence_on_the_command_line(tmp_path: Path) -> None:
     """The same through the tool that others would use."""
     paths = []
