@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install demo test check format lint types contract bench interop clean
+.PHONY: install demo test check format lint types contract bench interop cassettes clean
 
 install: $(STAMP)
 
@@ -39,6 +39,9 @@ bench: install  ## ratios against the vendor's SDK, stock httpx and curl, writte
 
 interop:  ## the STIX bundles through the importers of OpenCTI, MISP and a TAXII server, each in its own environment
 	PYTHON=$(PYTHON) tests/interop/run.sh
+
+cassettes: install  ## record the emulated conversations anew
+	$(BIN)/python tests/cassette_tools.py record
 
 clean:
 	rm -rf .venv .venv-interop .mypy_cache .ruff_cache .pytest_cache

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import Final, TypeVar, cast
 
 from connector.errors import SpectraError
@@ -21,7 +22,10 @@ class Driver:
         self.wire = wire
         self._sleep = sleep
         self._reads = transport(httpx.HTTPTransport, wire, POOL)
-        self._changes = transport(httpx.HTTPTransport, wire, 0)
+
+    @cached_property
+    def _changes(self) -> httpx.HTTPTransport:
+        return transport(httpx.HTTPTransport, self.wire, 0)
 
     def run(self, plan: Plan[T], deadline: Deadline | None = None) -> T:
         """Run a plan to its end; raises what the plan raises."""
@@ -51,10 +55,10 @@ class Driver:
 
     def send(self, call: Call, deadline: Deadline) -> Reply:
         """One exchange. Submissions and deletions go over a fresh connection, so that none is lost to a stale one."""
-        transport = self._reads if call.effect == "read" else self._changes
+        through = self._reads if call.effect == "read" else self._changes
         with upload_of(call, deadline, self.wire.settings) as upload, mapped(call):
             deadline.need(0)
-            response = transport.handle_request(self.wire.request(call, deadline, upload))
+            response = through.handle_request(self.wire.request(call, deadline, upload))
             try:
                 reader = reader_of(response)
                 for chunk in cast("httpx.SyncByteStream", response.stream):
@@ -66,7 +70,8 @@ class Driver:
 
     def close(self) -> None:
         self._reads.close()
-        self._changes.close()
+        if "_changes" in self.__dict__:
+            self._changes.close()
 
 
 def transport(kind: type[Transport], wire: Wire, kept: int) -> Transport:

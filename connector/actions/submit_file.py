@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,7 +28,7 @@ from connector.endpoints import SUBMIT_FILE, UPLOADS
 from connector.errors import InputRefused, ResponseMismatch, SpectraError, Violation
 from connector.plan import Inspect, Plan, Sent, Upload, look
 from connector.steps import Password, Platform, classify_locally, detail_of, file_statuses, refuse_cloud, text_of, until
-from connector.verdict import File
+from connector.verdict import File, Verdict
 from connector.vocabulary import Comment, Message, Tags
 from connector.wire import safe_filename
 
@@ -209,7 +210,7 @@ def _wait(result: Result, context: Context, endpoint: Endpoint, answered_at: str
     except SpectraError as error:
         notice = f"the file was submitted, but waiting for its verdict failed ({error.code}): {error.message}"
         return _pending(result, endpoint, answered_at, file, notice)
-    verdicts = (found.verdict,) if found.verdict else ()
+    verdicts = (_completed(found.verdict, file),) if found.verdict else ()
     return Answer(
         result=result,
         endpoint=endpoint,
@@ -218,6 +219,15 @@ def _wait(result: Result, context: Context, endpoint: Endpoint, answered_at: str
         verdicts=verdicts,
         observed=() if verdicts else (file,),
     )
+
+
+def _completed(verdict: Verdict, file: File) -> Verdict:
+    """The verdict with what the receipt knows of its file and the classification does not say."""
+    subject = verdict.subject
+    if not isinstance(subject, File):
+        return verdict
+    size = subject.size if subject.size is not None else file.size
+    return replace(verdict, subject=replace(subject, sha256=subject.sha256 or file.sha256, size=size))
 
 
 ACTION = Action(
