@@ -11,6 +11,8 @@ The public names are loaded when they are first used, so that importing the pack
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from connector.version import __version__
+
 if TYPE_CHECKING:
     from connector.action import Next, Outcome, Used
     from connector.async_client import AsyncConnector
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     )
     from connector.settings import Settings
     from connector.verdict import File, Url, Verdict
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "client": ("Connector",),

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from connector import __version__
 from connector.action import Action, Endpoint, Outcome
 from connector.actions import every
 from connector.glossary import GLOSSARY
 from connector.settings import Settings
+from connector.version import __version__
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 CONTRACT_VERSION: Final = 1

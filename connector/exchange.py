@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import urlencode
 
-from connector import __version__, tls
+from connector import tls
 from connector.errors import (
     ConnectFailed,
     DeadlineExceeded,
@@ -32,6 +32,7 @@ from connector.errors import (
 from connector.http import httpx
 from connector.plan import Call, Inspect, Pause, Reply, Sent
 from connector.settings import Settings
+from connector.version import __version__
 from connector.wire import Reader, UploadBody, encoded, file_stat, read_answered_at, read_json, rfc3339
 
 BYTES_PER_SECOND: Final = 1_000_000  # the slowest upload that the deadline allows for

@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from connector import __version__
+from connector.version import __version__
 
 COMMANDS: Final = {
     "demo": ("demo", "Run the main job end to end against an embedded appliance."),

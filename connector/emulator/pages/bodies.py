@@ -24,9 +24,11 @@ async def read_body(request: Request, limit: int = _LIMIT) -> bytes:
     return bytes(body)
 
 
-async def read_object(request: Request, limit: int = _LIMIT) -> dict[str, object]:
-    """Read a JSON object, and nothing else."""
+async def read_object(request: Request, limit: int = _LIMIT, bare_list: str | None = None) -> dict[str, object]:
+    """Read a JSON object, and nothing else; a bare list counts as an object with that one name, where one is given."""
     value = _parsed(await read_body(request, limit))
+    if bare_list is not None and isinstance(value, list):
+        return {bare_list: value}
     if not isinstance(value, dict):
         raise Invalid("Invalid data. Expected a JSON object.")
     return value

@@ -20,6 +20,7 @@ from connector.emulator.product.users import RIGHTS
 from connector.emulator.switches import BadSwitch
 
 _MAX_BODY = 256 << 20
+_LISTS = {"/_lab/samples": "samples", "/_lab/faults": "faults"}  # what a bare list is there
 _MAX_GENERATED = 1_000_000
 _EARLIEST, _LATEST = 631_152_000, 7_258_118_400  # 1990 and 2200
 
@@ -43,7 +44,7 @@ async def answer(lab: Lab, request: Request) -> Answer:
     if handler := _READERS.get(key):
         return as_json(handler(lab))
     if writer := _WRITERS.get(key):
-        return as_json(writer(lab, await read_object(request, _MAX_BODY)))
+        return as_json(writer(lab, await read_object(request, _MAX_BODY, _LISTS.get(request.path))))
     menu = sorted([*_READERS, *_WRITERS])
     return as_json({"message": "No such lab page.", "routes": menu}, 404)
 
@@ -100,10 +101,11 @@ def _set_state(lab: Lab, body: Mapping[str, object]) -> object:
 
 
 def _load_samples(lab: Lab, body: Mapping[str, object]) -> object:
-    """Load described samples, or make up many: `{"samples": [...]}` or `{"generate": 1000, "seed": 1}`."""
+    """Load described samples, or make up many: `{"samples": [...]}`, one sample, or `{"generate": 1000, "seed": 1}`."""
     if "generate" in body:
         return _generate(lab.product, body)
-    entries = body.get("samples")
+    body = body if "samples" in body else {"samples": [body] if body else None}
+    entries = body["samples"]
     if set(body) != {"samples"} or not isinstance(entries, list):
         raise Invalid('Expected {"samples": [...]} or {"generate": n, "seed": s}.')
     if not all(isinstance(entry, dict) for entry in entries):
