@@ -1,32 +1,35 @@
-"""Runs plans for one appliance under asyncio: reads on the loop, submissions and deletions in a worker thread."""
+"""Runs plans for one appliance under asyncio: reads on the loop with the [fast] extra, all else in worker threads.
+
+A submission reads its file and hashes it, which must not hold the loop; and only the blocking transport tells surely
+whether a request left. Without the extra, reads go the same way: httpx's asynchronous pool is slower than threads.
+"""
 
 import asyncio
-import itertools
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar, cast
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from connector.driver import POOL, Driver, transport
+from connector.driver import Driver
 from connector.errors import SpectraError
-from connector.exchange import Deadline, Wire, inspect, mapped, read_reply, reader_of
-from connector.http import httpx
+from connector.exchange import Deadline, Wire, inspect
 from connector.plan import Call, Inspect, Pause, Plan, Reply, Step
 
+if TYPE_CHECKING:
+    from connector.fast import FastReads
+
 T = TypeVar("T")
-SHARDS: Final = 10
+THREADS: Final = 64
 
 
 class AsyncDriver:
-    """Runs plans for one appliance under asyncio; reads on the loop, submissions in a worker thread.
-
-    A submission reads its file and hashes it, which must not hold the loop; and only the blocking transport tells
-    surely whether a request left, which a submission's outcome depends on.
-    """
+    """Runs plans for one appliance on one event loop."""
 
     def __init__(self, wire: Wire, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self.wire = wire
         self._sleep = sleep
-        self._reads = _async_transport(wire)
+        self._fast = fast_reads(wire)
         self._blocking = Driver(wire)
+        self._threads = ThreadPoolExecutor(THREADS, "spectra")
 
     async def run(self, plan: Plan[T]) -> T:
         """Run a plan to its end; raises what the plan raises."""
@@ -52,54 +55,29 @@ class AsyncDriver:
         if isinstance(step, Inspect):
             inspect(step, self.wire.settings)
             return None
-        if step.effect == "read":
-            return await self.send(step, deadline)
+        if step.effect == "read" and self._fast is not None:
+            return await self._fast.send(step, deadline)
+        return await self._in_a_thread(step, deadline)
+
+    async def _in_a_thread(self, call: Call, deadline: Deadline) -> Reply:
         try:
-            return await asyncio.to_thread(self._blocking.send, step, deadline)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._blocking.send, call, deadline)
         except asyncio.CancelledError:
-            deadline.cancel()
+            deadline.cancel()  # breaks a transfer off that the thread is still at
             raise
 
-    async def send(self, call: Call, deadline: Deadline) -> Reply:
-        """One read."""
-        with mapped(call):
-            deadline.need(0)
-            async with asyncio.timeout(deadline.left()):
-                response = await self._reads.handle_async_request(self.wire.request(call, deadline))
-                try:
-                    reader = reader_of(response)
-                    async for chunk in cast("httpx.AsyncByteStream", response.stream):
-                        reader.feed(chunk)
-                finally:
-                    await response.aclose()
-            return read_reply(response, reader.body(), None)
-
     async def close(self) -> None:
-        await self._reads.aclose()
+        """Close all connections; a transfer that is still running ends first."""
+        if self._fast is not None:
+            await self._fast.close()
+        await asyncio.to_thread(self._threads.shutdown)
         self._blocking.close()
 
 
-def _async_transport(wire: Wire) -> httpx.AsyncBaseTransport:
-    """The [fast] transport where it is installed and no proxy is asked for, else shards of httpx's own."""
+def fast_reads(wire: Wire) -> "FastReads | None":
+    """The reads of the [fast] extra, where it is installed."""
     try:
-        from connector.fast import fast_transport  # noqa: PLC0415  # an extra
+        from connector.fast import FastReads  # noqa: PLC0415  # an extra
     except ImportError:
-        return _Shards([transport(httpx.AsyncHTTPTransport, wire, POOL) for _ in range(SHARDS)])
-    if wire.settings.proxy is not None:
-        return _Shards([transport(httpx.AsyncHTTPTransport, wire, POOL) for _ in range(SHARDS)])
-    return fast_transport(wire.context)
-
-
-class _Shards(httpx.AsyncBaseTransport):
-    """Several small pools in turn: httpcore's pool slows down with the square of its connections."""
-
-    def __init__(self, transports: list[httpx.AsyncHTTPTransport]) -> None:
-        self._transports = transports
-        self._turn = itertools.cycle(transports)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await next(self._turn).handle_async_request(request)
-
-    async def aclose(self) -> None:
-        for one in self._transports:
-            await one.aclose()
+        return None
+    return FastReads(wire)

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -16,7 +17,7 @@ from connector.exchange import Wire
 from connector.plan import Call, Plan, Reply
 from connector.retry import persist
 from connector.settings import Settings
-from connector.stix import StixOptions, bundle
+from connector.stix import Bundle, StixOptions, bundle
 from connector.vocabulary import Message
 
 SEARCH: Final = "advanced_search"
@@ -34,9 +35,7 @@ class Session:
         self.settings = settings
         self.wire = Wire(settings, settings.credential())
         self._memory = Memory()
-        self._stix = StixOptions(
-            profile=settings.stix_profile, target=settings.stix_target, tlp=settings.tlp, appliance_url=settings.url
-        )
+        self._stix = stix_options(settings)
 
     def prepare(self, name: str, params: Params) -> tuple[Action[Any], Message]:
         action = find(name)
@@ -49,11 +48,13 @@ class Session:
 
     def context(self) -> Context:
         s = self.settings
-        key = hashlib.sha256((self.wire.token or "").encode()).digest()
+        key = _key(self.wire.token or "")
         return Context(s.api_generation, s.url, s.allow_cloud, s.allow_delete, s.file_roots, self._memory, key)
 
     def outcome(self, action: Action[Any], answer: Answer) -> Outcome:
-        made = bundle(answer.verdicts, self._stix, answer.answered_at, answer.observed)
+        made = Bundle(None, ())
+        if self._stix is not None:
+            made = bundle(answer.verdicts, self._stix, answer.answered_at, answer.observed)
         endpoint = used(answer.endpoint)
         notices = [*answer.notices, *made.notices]
         if endpoint.deprecated:
@@ -85,6 +86,20 @@ class Session:
 
     def needs_login(self) -> bool:
         return self.wire.token is None and self.settings.username is not None
+
+
+def stix_options(settings: Settings) -> StixOptions | None:
+    """What the settings say of STIX; None where none is wanted."""
+    if settings.stix_profile == "none":
+        return None
+    return StixOptions(
+        profile=settings.stix_profile, target=settings.stix_target, tlp=settings.tlp, appliance_url=settings.url
+    )
+
+
+@lru_cache(maxsize=8)
+def _key(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def _judge_login(reply: Reply) -> SpectraError | None:

@@ -1,9 +1,9 @@
 """Runs plans for one appliance, blocking, within one deadline for the whole plan."""
 
 import time
-from collections.abc import Callable
-from functools import cached_property
-from typing import Final, TypeVar, cast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar, cast
 
 from connector.errors import SpectraError
 from connector.exchange import Deadline, Wire, inspect, mapped, read_reply, reader_of, unanswered, upload_of
@@ -11,21 +11,20 @@ from connector.http import httpx
 from connector.plan import Call, Inspect, Pause, Plan, Reply, Step
 
 T = TypeVar("T")
-Transport = TypeVar("Transport", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
-POOL: Final = 10  # httpcore's pool is quadratic in its connections and loses requests above this size
 
 
 class Driver:
-    """Runs plans for one appliance, blocking; connections are kept and shared between threads."""
+    """Runs plans for one appliance, blocking. Safe to share between threads.
+
+    Reads take a connection from a stack and put it back; each is an httpx transport of its own, because httpcore's pool
+    is quadratic in its connections and can lose a request that waits for one. Submissions and deletions get a fresh
+    connection, so that none is lost to a stale one.
+    """
 
     def __init__(self, wire: Wire, sleep: Callable[[float], None] = time.sleep) -> None:
         self.wire = wire
         self._sleep = sleep
-        self._reads = transport(httpx.HTTPTransport, wire, POOL)
-
-    @cached_property
-    def _changes(self) -> httpx.HTTPTransport:
-        return transport(httpx.HTTPTransport, self.wire, 0)
+        self._idle: list[httpx.BaseTransport] = []
 
     def run(self, plan: Plan[T], deadline: Deadline | None = None) -> T:
         """Run a plan to its end; raises what the plan raises."""
@@ -54,11 +53,14 @@ class Driver:
         return self.send(step, deadline)
 
     def send(self, call: Call, deadline: Deadline) -> Reply:
-        """One exchange. Submissions and deletions go over a fresh connection, so that none is lost to a stale one."""
-        through = self._reads if call.effect == "read" else self._changes
-        with upload_of(call, deadline, self.wire.settings) as upload, mapped(call):
+        """One exchange."""
+        with (
+            upload_of(call, deadline, self.wire.settings) as upload,
+            self._connection(call) as connection,
+            mapped(call),
+        ):
             deadline.need(0)
-            response = through.handle_request(self.wire.request(call, deadline, upload))
+            response = connection.handle_request(self.wire.request(call, deadline, upload))
             try:
                 reader = reader_of(response)
                 for chunk in cast("httpx.SyncByteStream", response.stream):
@@ -68,12 +70,25 @@ class Driver:
                 response.close()
             return read_reply(response, reader.body(), upload.sent if upload else None)
 
+    @contextmanager
+    def _connection(self, call: Call) -> Iterator[httpx.BaseTransport]:
+        keep = call.effect == "read"
+        connection = self._idle.pop() if keep and self._idle else self.connect()
+        try:
+            yield connection
+        finally:
+            if keep:
+                self._idle.append(connection)
+            else:
+                connection.close()
+
+    def connect(self) -> httpx.BaseTransport:
+        """A transport that holds at most one connection; it opens with its first request."""
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30.0)
+        settings = self.wire.settings
+        return httpx.HTTPTransport(verify=self.wire.context, trust_env=False, limits=limits, proxy=settings.proxy)
+
     def close(self) -> None:
-        self._reads.close()
-        if "_changes" in self.__dict__:
-            self._changes.close()
-
-
-def transport(kind: type[Transport], wire: Wire, kept: int) -> Transport:
-    limits = httpx.Limits(max_connections=POOL, max_keepalive_connections=kept, keepalive_expiry=30.0)
-    return kind(verify=wire.context, trust_env=False, limits=limits, proxy=wire.settings.proxy)
+        """Close the connections that are idle."""
+        while self._idle:
+            self._idle.pop().close()

@@ -7,16 +7,15 @@ import io
 import math
 import os
 import random
+import re
 import ssl
 import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
-from urllib.parse import urlencode
 
 from connector import tls
 from connector.errors import (
@@ -33,10 +32,11 @@ from connector.http import httpx
 from connector.plan import Call, Inspect, Pause, Reply, Sent
 from connector.settings import Settings
 from connector.version import __version__
-from connector.wire import Reader, UploadBody, encoded, file_stat, read_answered_at, read_json, rfc3339
+from connector.wire import Reader, UploadBody, encoded, file_stat, reply_of, target
 
 BYTES_PER_SECOND: Final = 1_000_000  # the slowest upload that the deadline allows for
 LONGEST_READ: Final = 60.0
+CONNECT_SECONDS: Final = 15.0
 
 
 @dataclass(slots=True)
@@ -91,11 +91,7 @@ class Wire:
         self.random: Callable[[], float] = random.random
         self.context = self._context()
         host = self.host.netloc.decode("ascii")
-        self._plain = httpx.Headers(
-            {"host": host, "accept": "application/json", "accept-encoding": "gzip", "user-agent": AGENT}
-        )
-        self._with_token: httpx.Headers | None = None
-        self._token_in_headers: str | None = None
+        self._plain = {"host": host, "accept": "application/json", "accept-encoding": "gzip", "user-agent": AGENT}
 
     def _context(self) -> ssl.SSLContext:
         s = self.settings
@@ -117,29 +113,25 @@ class Wire:
 
     def request(self, call: Call, deadline: Deadline, upload: UploadBody | None = None) -> httpx.Request:
         """The request of one call; query and headers are built here and nowhere else."""
-        target = call.path + ("?" + urlencode(call.query) if call.query else "")
-        url = Target(self.host, target)
-        headers = self._headers(call)
+        url = Target(self.host, target(call))
         seconds = max(0.001, min(LONGEST_READ, deadline.left()))
-        timeout = {"connect": min(15.0, seconds), "read": seconds, "write": seconds, "pool": seconds}
+        timeout = {"connect": min(CONNECT_SECONDS, seconds), "read": seconds, "write": seconds, "pool": seconds}
         extensions = {"timeout": timeout}
         if upload is not None:
-            headers["content-type"] = upload.content_type
-            headers["content-length"] = str(upload.length)
+            headers = self.headers(call, upload.content_type) | {"content-length": str(upload.length)}
             return httpx.Request(call.method, url, headers=headers, stream=Body(upload), extensions=extensions)
         content, kind = encoded(call)
-        if kind:
-            headers["content-type"] = kind
+        headers = self.headers(call, kind)
         return httpx.Request(call.method, url, headers=headers, content=content, extensions=extensions)
 
-    def _headers(self, call: Call) -> httpx.Headers:
-        """A copy of the headers that every request has, with the token where the call wants it."""
-        if not call.authorised or self.token is None:
-            return self._plain.copy()
-        if self._with_token is None or self._token_in_headers != self.token:
-            self._token_in_headers = self.token
-            self._with_token = httpx.Headers({**self._plain, "authorization": f"Token {self.token}"})
-        return self._with_token.copy()
+    def headers(self, call: Call, content_type: str | None) -> dict[str, str]:
+        """The headers of one call, with the token where the call wants it."""
+        made = dict(self._plain)
+        if call.authorised and self.token is not None:
+            made["authorization"] = f"Token {self.token}"
+        if content_type is not None:
+            made["content-type"] = content_type
+        return made
 
 
 AGENT: Final = f"spectra-analyze-connector/{__version__}"
@@ -221,17 +213,8 @@ def _header(response: httpx.Response, name: bytes) -> str:
 
 
 def read_reply(response: httpx.Response, body: bytes, sent: Sent | None) -> Reply:
-    value, is_json = read_json(body)
-    return Reply(
-        status=response.status_code,
-        json=value,
-        is_json=is_json,
-        content_type=_header(response, b"content-type"),
-        size=len(body),
-        retry_after=_header(response, b"retry-after") or None,
-        answered_at=read_answered_at(_header(response, b"date")) or rfc3339(datetime.now(UTC)),
-        sent=sent,
-    )
+    kind, after, date = (_header(response, name) for name in (b"content-type", b"retry-after", b"date"))
+    return reply_of(response.status_code, body, kind, after or None, date, sent)
 
 
 def reader_of(response: httpx.Response) -> Reader:
@@ -254,7 +237,8 @@ def _failure(error: Exception, call: Call) -> SpectraError:
     outcome = unanswered(call)
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         return DeadlineExceeded("the appliance did not answer in time", outcome=outcome)
-    if isinstance(error, httpx.TransportError | OSError):
+    nonsense = isinstance(error, httpx.RemoteProtocolError) and not re.search("disconnected|closed", str(error))
+    if isinstance(error, httpx.TransportError | OSError) and not nonsense:
         return Truncated("the connection ended before the answer was complete", outcome=outcome)
     return UnexpectedResponse("the exchange with the appliance broke a rule of HTTP", outcome=outcome)
 

@@ -1,28 +1,95 @@
-"""The transport of the [fast] extra: aiohttp under httpx's interface, for many reads at once.
+"""Reads at full speed, with the [fast] extra: one aiohttp session, used without its cookies, environment or redirects.
 
-aiohttp's own cookies, environment, redirects and decompression stay off; the TLS context is the appliance's.
+Reads only: aiohttp cannot tell surely whether a request left, which the outcome of a submission depends on.
 """
 
-import ssl
-
 import aiohttp
-import httpx_aiohttp
+from yarl import URL
 
-from connector.http import httpx
+from connector import tls
+from connector.errors import ConnectFailed, DeadlineExceeded, SpectraError, Truncated, UnexpectedResponse
+from connector.exchange import CONNECT_SECONDS, Deadline, Wire
+from connector.plan import Call, Reply
+from connector.wire import Reader, encoded, reply_of, target
 
 CONNECTIONS = 256
 
 
-def fast_transport(context: ssl.SSLContext) -> httpx.AsyncBaseTransport:
-    """A transport that opens its session at the first request, on the loop that sends it."""
+class FastReads:
+    """Sends the reads of one appliance; its session opens at the first one, on the loop that sends it."""
 
-    def session() -> aiohttp.ClientSession:
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._session: aiohttp.ClientSession | None = None
+
+    def _open(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=context, keepalive_timeout=30.0),
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=self._wire.context, keepalive_timeout=30.0),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
 
-    return httpx_aiohttp.AiohttpTransport(verify=context, trust_env=False, client=session)
+    async def send(self, call: Call, deadline: Deadline) -> Reply:
+        """One read.
+
+        Raises:
+            SpectraError: for whatever goes wrong; without a cause, which would hold the request.
+        """
+        if self._session is None:
+            self._session = self._open()
+        deadline.need(0)
+        try:
+            return await self._exchange(self._session, call, deadline.left())
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise _failure(error) from None
+
+    async def _exchange(self, session: aiohttp.ClientSession, call: Call, seconds: float) -> Reply:
+        content, kind = encoded(call)
+        headers = self._wire.headers(call, kind)
+        url = URL(self._wire.settings.url + target(call), encoded=True)
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(CONNECT_SECONDS, seconds))
+        async with session.request(
+            call.method,
+            url,
+            headers=headers,
+            data=content or None,
+            allow_redirects=False,
+            timeout=timeout,
+            proxy=self._wire.settings.proxy,
+        ) as response:
+            found = response.headers
+            reader = Reader(found.get("Content-Encoding", "").strip().lower())
+            async for chunk in response.content.iter_any():
+                reader.feed(chunk)
+            return reply_of(
+                response.status,
+                reader.body(),
+                found.get("Content-Type", ""),
+                found.get("Retry-After"),
+                found.get("Date"),
+            )
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+def _failure(error: Exception) -> SpectraError:
+    """What a failed read means. A read changes nothing, so every failure counts as not sent."""
+    if isinstance(error, aiohttp.ClientSSLError):
+        return tls.explain(str(error.os_error))
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return ConnectFailed("the host name of the appliance does not exist; nothing was sent", retryable=False)
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return ConnectFailed("the appliance did not accept a connection in time; nothing was sent")
+    if isinstance(error, TimeoutError):
+        return DeadlineExceeded("the appliance did not answer in time", outcome="not_sent")
+    if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
+        return ConnectFailed("the proxy refused the connection, not the appliance; nothing was sent")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return ConnectFailed("no connection to the appliance could be made; nothing was sent")
+    if isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError):
+        return Truncated("the connection ended before the answer was complete", outcome="not_sent")
+    return UnexpectedResponse("the exchange with the appliance broke a rule of HTTP", outcome="not_sent")

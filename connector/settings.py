@@ -120,7 +120,9 @@ class Settings(BaseModel):
     tlp: Literal["clear", "green", "amber", "amber+strict", "red"] = Field(
         "amber", description="TLP 2.0 marking of everything in STIX."
     )
-    stix_profile: Literal["core", "full"] = Field("core", description="How much STIX: core, or full.")
+    stix_profile: Literal["core", "full", "none"] = Field(
+        "core", description="How much STIX: core, full, or none where only the verdicts are wanted."
+    )
     stix_target: Literal["generic", "opencti", "misp", "sentinel", "taxii"] = Field(
         "generic", description="The product that reads the STIX."
     )

@@ -4,6 +4,7 @@ Nothing is taken from the environment but the system's own CA store: no key log,
 """
 
 import hashlib
+import re
 import ssl
 from functools import lru_cache
 from pathlib import Path
@@ -85,7 +86,8 @@ def explain(text: str) -> TlsError:
     """A TlsError that says what is wrong with the certificate, from OpenSSL's words."""
     lowered = text.lower()
     reason = next((words for key, words in _KINDS.items() if key in lowered), "the TLS handshake failed")
-    detail = f" ({text})" if lowered.startswith("pin mismatch") else ""
+    shown = re.search(r"pin mismatch: (.* is [0-9a-f]{64})", text)
+    detail = f" ({shown[1]})" if shown else ""
     return TlsError(f"the appliance could not prove who it is: {reason}{detail}; no token was sent")
 
 

@@ -111,8 +111,7 @@ Url = Annotated[str, Field(max_length=8192), AfterValidator(_url), WithJsonSchem
 
 def split_tags(value: str | list[str]) -> list[str]:
     """Tags as a list, from a list or from a comma-separated string."""
-    parts = value.split(",") if isinstance(value, str) else value
-    return [part.strip() for part in parts]
+    return [part.strip(" ") for part in value.split(",")] if isinstance(value, str) else value
 
 
 def _tags(value: str | list[str]) -> list[str]:
@@ -124,7 +123,7 @@ def _tags(value: str | list[str]) -> list[str]:
             raise ValueError(
                 "each tag starts with a-z or 0-9 and goes on with a-z, 0-9, space, slash, dot, underscore or hyphen"
             )
-    if len(",".join(tags)) > TAGS_LENGTH:
+    if len(value if isinstance(value, str) else ",".join(value)) > TAGS_LENGTH:
         raise ValueError(f"must not exceed {TAGS_LENGTH} characters in all, commas included")
     return list(dict.fromkeys(tags))
 
@@ -132,7 +131,12 @@ def _tags(value: str | list[str]) -> list[str]:
 _TAG = {"type": "string", "pattern": "^[a-z0-9]", "maxLength": TAGS_LENGTH}
 TAGS_SCHEMA: Final[dict[str, Any]] = {
     "anyOf": [
-        {**_TAG, "not": {"pattern": "[^a-z0-9 /._,-]|,\\s*,|,\\s*$|,\\s*[ /._-]"}},
+        {
+            "type": "string",
+            "pattern": "^ *[a-z0-9]",
+            "maxLength": TAGS_LENGTH,
+            "not": {"pattern": "[^a-z0-9 /._,-]|, *,|, *$|, *[/._-]"},
+        },
         {
             "type": "array",
             "minItems": 1,

@@ -18,17 +18,30 @@ from typing import Any, BinaryIO, Final
 from urllib.parse import urlencode
 
 from connector.errors import InputRefused, MalformedResponse, ResponseTooLarge, Truncated, Violation
-from connector.plan import Call, Sent, Upload
+from connector.plan import Call, Reply, Sent, Upload
 
 CHUNK: Final = 1 << 20
 LARGEST_BODY: Final = 64 << 20
 DECODERS: Final = {"": None, "identity": None, "gzip": 31}
 
+
+def _strict_loads(body: bytes) -> Any:
+    """As orjson reads it: NaN, Infinity and halves of surrogate pairs are no JSON (RFC 8259, RFC 3629)."""
+    value = json.loads(body.decode(), parse_constant=_no_constant)
+    if b"\\ud" in body or b"\\uD" in body:
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _no_constant(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
+
+
 _loads: Callable[[bytes], Any]
 try:
     from orjson import loads as _loads
 except ImportError:
-    _loads = json.loads
+    _loads = _strict_loads
 
 
 class Reader:
@@ -55,13 +68,18 @@ class Reader:
         try:
             return gzip.decompress(chunk, max(self._room, 0) + 1)
         except zlib.error:
-            raise Truncated("the compressed answer is damaged", retryable=True) from None
+            raise damaged("the compressed answer is damaged") from None
 
     def body(self) -> bytes:
         """The whole body; raises Truncated where the compressed content ended early."""
         if self._gzip is not None and not self._gzip.eof:
-            raise Truncated("the compressed answer ended early", retryable=True)
+            raise damaged("the compressed answer ended early")
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+
+def damaged(message: str) -> Truncated:
+    """An answer came, so its request was sent: only a read may be asked again."""
+    return Truncated(message, outcome="rejected", retryable=True)
 
 
 def read_json(body: bytes) -> tuple[Any, bool]:
@@ -90,9 +108,28 @@ def read_date(value: str | None) -> datetime | None:
         return None
     try:
         moment = parsedate_to_datetime(value)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def target(call: Call) -> str:
+    """The path of a call with its query."""
+    return f"{call.path}?{_query(call.query)}" if call.query else call.path
+
+
+@lru_cache(maxsize=64)
+def _query(pairs: tuple[tuple[str, str], ...]) -> str:
+    return urlencode(pairs)
+
+
+def reply_of(
+    status: int, body: bytes, content_type: str, retry_after: str | None, date: str | None, sent: Sent | None = None
+) -> Reply:
+    """The reply of a complete answer; where it has no Date, the clock here says when it came."""
+    value, is_json = read_json(body)
+    answered_at = read_answered_at(date) or rfc3339(datetime.now(UTC))
+    return Reply(status, value, is_json, content_type, len(body), retry_after, answered_at, sent)
 
 
 @lru_cache(maxsize=16)

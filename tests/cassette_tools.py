@@ -548,7 +548,7 @@ def record(scenario: Scenario, folder: Path) -> Path:
 def _detour(connector: Connector, address: str) -> None:
     connector.close()
     detour: Any = Detour(address)
-    connector._driver._reads = connector._driver._changes = detour
+    connector._driver.connect = lambda: detour
 
 
 def _check(scenario: Scenario, told: list[Told]) -> None:

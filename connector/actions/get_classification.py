@@ -1,6 +1,8 @@
 """Get the classification of one hash: the appliance's own verdict, and the cloud's where it is asked for."""
 
-from pydantic import Field, model_validator
+from typing import Any, Final
+
+from pydantic import ConfigDict, Field, model_validator
 
 from connector.action import DOCS, Action, Answer, Context, Example, choose, worst
 from connector.endpoints import CLASSIFICATION_V1, CLASSIFICATION_V3
@@ -8,8 +10,17 @@ from connector.plan import Plan
 from connector.steps import Summary, classify, local_query, summary
 from connector.vocabulary import HashValue, Message
 
+_CONTRADICTION: Final[dict[str, Any]] = {
+    "not": {
+        "required": ["localonly", "av_scanners"],
+        "properties": {"localonly": {"const": True}, "av_scanners": {"const": True}},
+    }
+}
+
 
 class Params(Message):
+    model_config = ConfigDict(json_schema_extra=_CONTRADICTION)
+
     hash_value: HashValue
     localonly: bool | None = Field(
         None,

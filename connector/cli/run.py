@@ -1,15 +1,16 @@
 """spectra run: one action, from JSON on the command line, in a file, or on standard input."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from connector.cli.failure import wants_json
+from connector.cli.failure import OTHER, wants_json
 from connector.cli.setting import setting_options, settings_from
-from connector.errors import InputRefused, Violation
+from connector.errors import ConfigError, InputRefused, Violation
 
 
 def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -32,19 +33,21 @@ def run(action: str, params: str, as_json: bool, stix: Path | None, **options: A
     spectra run submit_file '{"file": "sample.exe", "wait": true}' --stix sample.stix.json
     """
     values = read_params(params)
+    if stix is not None:
+        refuse_unwritable(stix)
     from connector.client import Connector  # after the input is read: httpx and pydantic are slow
 
     with Connector(settings_from(**options)) as connector:
         outcome = connector.run(action, values)
     text = outcome.to_json()
-    if stix is not None:
-        write_stix(stix, outcome.stix)
     if wants_json(forced=as_json):
         click.echo(text)
-        return
-    from connector.cli.show import show
+    else:
+        from connector.cli.show import show
 
-    show(json.loads(text), stix)
+        show(json.loads(text), stix)
+    if stix is not None:
+        write_stix(stix, outcome.stix)
 
 
 def read_params(text: str) -> dict[str, Any]:
@@ -79,9 +82,19 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Refuse, before anything is sent, a path where no file can be written."""
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ConfigError("--stix must name a file in a folder that can be written to; nothing was sent")
+
+
 def write_stix(path: Path, bundle: dict[str, Any] | None) -> None:
     """Write a bundle, or nothing where there is none; the message says which."""
     if bundle is None:
         click.echo("no STIX: this outcome has no observable", err=True)
         return
-    path.write_text(json.dumps(bundle, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    try:
+        path.write_text(json.dumps(bundle, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    except OSError as problem:
+        click.echo(f"the STIX could not be written ({problem.strerror}); the outcome above holds", err=True)
+        raise click.exceptions.Exit(OTHER) from None
