@@ -128,7 +128,7 @@ class AuthError(ApplianceRefused):
 
 class EndpointMissing(ApplianceRefused):
     code = "endpoint_missing"
-    hint = "set api_generation to auto, so that the connector finds out what this release has"
+    hint = "this release does not have it: set api_generation to auto, or to the other of current and legacy"
 
 
 class MaintenanceError(ApplianceRefused):

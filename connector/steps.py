@@ -97,7 +97,7 @@ def classify(
     Not found is a 404, an empty object, or "Hash not found." inside a 200.
     """
     reply = yield from request(endpoint, values={"hash": hash_value}, query=query)
-    body = reply.json if isinstance(reply.json, dict) else {}
+    body = _unwrapped(reply.json)
     if reply.status == 404 or not body or _says_not_found(body):
         return Classified(None, reply.answered_at)
     kind = hash_type(hash_value)
@@ -108,6 +108,12 @@ def classify(
     if verdict is None:
         raise MalformedResponse(f"{endpoint.name} answered without a classification (/classification)")
     return Classified(verdict, reply.answered_at)
+
+
+def _unwrapped(body: Any) -> dict[str, Any]:
+    """The object of an answer, flat as in captures or inside ``rl``, which another client met."""
+    inner = body.get("rl", body) if isinstance(body, dict) else {}
+    return inner if isinstance(inner, dict) else {}
 
 
 def local_query(endpoint: Endpoint, *, localonly: bool, av_scanners: bool = False) -> tuple[tuple[str, str], ...]:
@@ -154,7 +160,7 @@ def file_statuses(hash_values: Iterable[str]) -> Plan[Statuses]:
 
 
 def _processed(reply: Reply) -> set[str]:
-    results = reply.json.get("results")
+    results = reply.json.get("results") if isinstance(reply.json, dict) else reply.json
     if not isinstance(results, list):
         raise MalformedResponse("file_status answered without a list of results (/results)")
     return {

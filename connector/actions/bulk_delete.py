@@ -127,7 +127,7 @@ def _confirm(params: Params, context: Context, digest: str) -> Plan[Answer]:
 def _delete_v2(params: Params, endpoint: Endpoint, present: list[str]) -> Plan[Answer]:
     """Start the task; with ``wait`` follow it to its end. A failure after that never loses the task id."""
     reply = yield from request(endpoint, form=tuple(("hash_values", value) for value in present))
-    task_id = reply.json.get("id", reply.json.get("task_id"))
+    task_id = _task_id(reply.json)
     if not isinstance(task_id, int | str):
         return (yield from _verified(params, endpoint, present))
 
@@ -142,6 +142,13 @@ def _delete_v2(params: Params, endpoint: Endpoint, present: list[str]) -> Plan[A
     except SpectraError as error:
         notices = (f"the deletion was accepted, but following it failed ({error.code}): {error.message}",)
     return _pending(params, endpoint, set(present), task_id, reply.answered_at, notices)
+
+
+def _task_id(body: dict[str, Any]) -> Any:
+    """The id of the task, at the top or inside ``detail``: no source shows the body."""
+    detail = body.get("detail")
+    within = detail if isinstance(detail, dict) else body
+    return body.get("id", body.get("task_id", within.get("id")))
 
 
 def _verified(params: Params, endpoint: Endpoint, present: list[str]) -> Plan[Answer]:

@@ -1,7 +1,6 @@
 """Failures of the command line: one error, as JSON or as a sentence, and its exit code."""
 
 import json
-import os
 import sys
 from typing import Final
 
@@ -67,6 +66,3 @@ def guarded(command: click.Command) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK

@@ -26,7 +26,7 @@ def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
 @click.option("--stix", type=click.Path(path_type=Path), help="Write the STIX bundle to this file.")
 @setting_options
 def run(action: str, params: str, as_json: bool, stix: Path | None, **options: Any) -> None:
-    r"""Run ACTION with PARAMS: a JSON object, @FILE to read it from a file, or - for standard input.
+    """Run ACTION with PARAMS: a JSON object, @FILE to read it from a file, or - for standard input.
 
     \b
     spectra run get_ticloud_reputation '{"hash_value": "3395856ce81f2b7382dee72602f798b642f14140"}'

@@ -80,7 +80,7 @@ def submit_dir(
     spectra submit-dir quarantine --ignore '*.log' | jq -r 'select(.status == "failed") | .path'
 
     Prints one line of JSON for each file when the output is not a terminal. Exits 0 when all are submitted or known.
-    """  # noqa: D301  # click wants the backspace itself before lines that it must not wrap
+    """  # click wants the backspace itself before lines that it must not wrap
     _require_directory(directory)
     from connector.client import Connector
     from connector.directory import Options, submit_directory

@@ -32,7 +32,7 @@ def trust(url: str, out: Path | None, yes: bool, force: bool, as_json: bool) -> 
 
     \b
     spectra trust https://appliance.example.com
-    """  # noqa: D301  # click wants the backspace itself before lines that it must not wrap
+    """  # click wants the backspace itself before lines that it must not wrap
     from connector.certificate import address_of, look
 
     address = address_of(url)
