@@ -117,13 +117,16 @@ def read_time(value: object) -> str | None:
     """
     if not isinstance(value, str):
         return None
-    try:
-        moment = datetime.fromisoformat(value.strip())
-    except ValueError:
+    value = value.strip()
+    if not value[5:7].isdigit():  # an ISO week date is no RFC 3339
         return None
-    if len(value) == 20 and value[5:7].isdigit() and value[10] == "T" and value[19] == "Z":
-        return value
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        moment = datetime.fromisoformat(value)
+        if len(value) == 20 and value[10] == "T" and value[19] == "Z":
+            return value
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
     spec = "milliseconds" if moment.microsecond >= 1000 else "seconds"
     return moment.replace(tzinfo=None).isoformat(timespec=spec) + "Z"
 

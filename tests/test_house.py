@@ -78,7 +78,6 @@ ROOMS = {"stix": "stix_", "directory": "submitting", "cli": "cli."}
 BORDERS: dict[str, set[str]] = {
     "httpx": {"http"},
     "aiohttp": {"fast"},
-    "httpx_aiohttp": {"fast"},
     "stix2": {"stix"},
 }
 

@@ -345,7 +345,7 @@ class TestMeaning:
     def test_json_that_is_no_object_is_an_error(self, value):
         reply = Reply(200, value, is_json=True, content_type="application/json", answered_at=AT)
 
-        assert failed(MalformedResponse, request(FILE_STATUS), reply).code == "malformed_response"
+        assert failed(MalformedResponse, request(SEARCH_V3), reply).code == "malformed_response"
 
     def test_a_page_after_a_submission_leaves_it_unknown(self):
         assert failed(OutcomeUnknown, request(UPLOADS), page(200)).outcome == "unknown"
