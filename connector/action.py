@@ -42,6 +42,7 @@ class Endpoint:
     """A route of the appliance. ``path`` may hold ``{hash}`` or ``{id}``.
 
     missing_is_answer: a 404 with a body of the appliance says "not found", which is an answer.
+    or_list: the body may be a bare list instead of an object.
     lenient: no source documents the body, so any body of a success is accepted.
     cannot: parameters that this endpoint cannot honour, with the reason and the way out.
     """
@@ -54,6 +55,7 @@ class Endpoint:
     meanings: Meanings = field(default_factory=dict)
     successor: str | None = None
     missing_is_answer: bool = False
+    or_list: bool = False
     lenient: bool = False
     cannot: Mapping[str, str] = field(default_factory=dict)
     probe: Call | None = None
@@ -249,7 +251,7 @@ _GIST: Final = {
 
 
 def _unreadable(endpoint: Endpoint, reply: Reply) -> SpectraError | None:
-    if reply.is_json and isinstance(reply.json, dict):
+    if reply.is_json and isinstance(reply.json, (dict, list) if endpoint.or_list else dict):
         return None
     if endpoint.lenient and not _is_html(reply):
         return None
@@ -356,4 +358,4 @@ def require_one(params: Message, *names: str) -> None:
     given = [name for name in names if getattr(params, name) is not None]
     if len(given) != 1:
         told = " and ".join(names) if len(names) == 2 else ", ".join(names)
-        raise ValueError(f"give exactly one of {told}; {'both' if len(given) > 1 else 'neither'} was given")
+        raise ValueError(f"give exactly one of {told}; {len(given) or 'none'} given")

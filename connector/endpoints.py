@@ -147,7 +147,9 @@ DELETE_STATUS: Final = Endpoint(
     lenient=True,
     missing_is_answer=True,
 )
-FILE_STATUS: Final = Endpoint(name="file_status", generation="both", method="POST", path="/api/samples/status/")
+FILE_STATUS: Final = Endpoint(
+    name="file_status", generation="both", method="POST", path="/api/samples/status/", or_list=True
+)
 LIST_V2: Final = Endpoint(name="list_v2", generation="current", method="POST", path="/api/samples/v2/list/")
 LIST_V1: Final = Endpoint(
     name="list_v1",

@@ -161,13 +161,9 @@ def file_statuses(hash_values: Iterable[str]) -> Plan[Statuses]:
 
 def _processed(reply: Reply) -> set[str]:
     results = reply.json.get("results") if isinstance(reply.json, dict) else reply.json
-    if not isinstance(results, list):
+    if not isinstance(results, list) or not all(isinstance(item, dict) for item in results):
         raise MalformedResponse("file_status answered without a list of results (/results)")
-    return {
-        str(item.get("hash_value", "")).lower()
-        for item in results
-        if isinstance(item, dict) and item.get("status") == "processed"
-    }
+    return {str(item.get("hash_value", "")).lower() for item in results if item.get("status") == "processed"}
 
 
 def batches(values: tuple[T, ...], size: int) -> Iterator[tuple[T, ...]]:

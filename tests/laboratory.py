@@ -79,6 +79,7 @@ class Lab:
 
     def tell(self, page: str, **values: Any) -> Any:
         """Use a page of the lab; what follows does the same without a request, as thousands of tests need it."""
+        self.faulty = self.faulty or page == "faults"
         answer = self.http.post(f"/_lab/{page}", json=values)
         assert answer.status_code == 200, answer.text
         return answer.json()

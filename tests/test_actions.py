@@ -460,7 +460,6 @@ FREE = {
     "clean_in_queries": [True],
 }
 SWITCHES = [(name, value) for name, kind in get_type_hints(Switches).items() for value in values_of(name, kind)]
-BARE_LIST = pytest.mark.xfail(strict=True, reason="file_status refuses a bare list: FILE_STATUS needs lenient=True")
 # Where a setting of the unknown leaves no answer, the clear error that comes instead.
 CLEAR_ERRORS = {
     ("url_unknown_status", 400, "an unknown task"): BadRequest,
@@ -572,10 +571,7 @@ TRUTHS = [name for name in vars(Truths) if name.startswith(("a_", "an_"))]
 @pytest.mark.parametrize("generation", BOTH)
 @pytest.mark.parametrize(
     ("switch", "value"),
-    [
-        pytest.param(name, value, id=f"{name}={value}", marks=[BARE_LIST] if value == "list" else [])
-        for name, value in SWITCHES
-    ],
+    [pytest.param(name, value, id=f"{name}={value}") for name, value in SWITCHES],
 )
 def test_what_is_so_is_so_under_every_unknown(furnished, switch, value, generation):
     lab = furnished("9.6")

@@ -243,7 +243,7 @@ BROKEN = {
     "a page that says it is JSON": (http_answer(b"<html>login</html>"), UnexpectedResponse),
     "no JSON": (http_answer(b'{"results": ['), UnexpectedResponse),
     "NaN": (http_answer(b'{"results": [NaN]}'), UnexpectedResponse),
-    "a list": (http_answer(b"[]"), MalformedResponse),
+    "a list": (http_answer(b"[7]"), MalformedResponse),
     "an empty body": (http_answer(b""), UnexpectedResponse),
     "a hundred thousand brackets": (http_answer(b"[" * 100_000), UnexpectedResponse),
     "a redirect": (http_answer(b"", "302 Found", location="/login/"), UnexpectedResponse),
