@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from connector.version import __version__
 
 if TYPE_CHECKING:
-    from connector.action import Next, Outcome, Used
     from connector.async_client import AsyncConnector
     from connector.client import Connector
     from connector.errors import (
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
         Unreachable,
         Violation,
     )
+    from connector.outcome import Next, Outcome, Used
     from connector.settings import Settings
     from connector.verdict import File, Url, Verdict
 
@@ -35,7 +35,7 @@ _HOMES = {
     "client": ("Connector",),
     "async_client": ("AsyncConnector",),
     "settings": ("Settings",),
-    "action": ("Next", "Outcome", "Used"),
+    "outcome": ("Next", "Outcome", "Used"),
     "verdict": ("File", "Url", "Verdict"),
     "errors": (
         "ApplianceRefused",

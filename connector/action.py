@@ -7,12 +7,9 @@ because the vendor's pages do. Which generation of endpoints is used is decided 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 from urllib.parse import quote
-
-from pydantic import ConfigDict, Field, SerializeAsAny, TypeAdapter, WithJsonSchema
 
 from connector.errors import (
     AuthError,
@@ -27,6 +24,7 @@ from connector.errors import (
     UnexpectedResponse,
     Violation,
 )
+from connector.outcome import Next, Used
 from connector.plan import Call, Plan, Reply, Upload
 from connector.retry import persist, read_retry_after
 from connector.verdict import File, Url, Verdict
@@ -86,27 +84,6 @@ class Context:
     key: bytes = field(default=b"", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Next:
-    """What to run next, and how many seconds from now at the earliest."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
-    action: str
-    params: dict[str, Any]
-    after_seconds: float = Field(ge=0)
-
-
-@dataclass(frozen=True, slots=True)
-class Used:
-    """The endpoint that answered."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
-    name: str
-    path: str
-    deprecated: bool
-    successor: str | None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a plan returns: the result and what is needed to tell the caller about it."""
@@ -120,36 +97,6 @@ class Answer:
     observed: tuple[File | Url, ...] = ()
     next: Next | None = None
     notices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What an action gives back. ``branch`` is the one word a playbook forks on; "not found" is an answer, no error."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, title="Outcome")
-    action: str
-    status: Status
-    branch: Branch
-    result: Annotated[SerializeAsAny[Message], WithJsonSchema({"type": "object"})]
-    verdicts: tuple[Verdict, ...]
-    stix: dict[str, Any] | None
-    endpoint: Used
-    next: Next | None
-    notices: tuple[str, ...]
-
-    def to_json(self) -> str:
-        """The outcome as JSON, as ``schemas/outcome.json`` describes it."""
-        return _adapter().dump_json(self).decode()
-
-    def as_dict(self) -> dict[str, Any]:
-        """The outcome as plain JSON values."""
-        made: dict[str, Any] = _adapter().dump_python(self, mode="json")
-        return made
-
-
-@cache
-def _adapter() -> TypeAdapter[Outcome]:
-    return TypeAdapter(Outcome)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Final, Self
 
-from connector.action import Outcome
 from connector.actions import find
 from connector.actions.advanced_search import PAGE, page_cursors
 from connector.async_driver import AsyncDriver
 from connector.check import checked
 from connector.client import Params, Session
 from connector.errors import SpectraError
+from connector.outcome import Outcome
 from connector.settings import Settings
 from connector.stream import each
 from connector.verdict import Verdict

@@ -7,13 +7,14 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from connector.action import Action, Answer, Context, Memory, Outcome, used
+from connector.action import Action, Answer, Context, Memory, used
 from connector.actions import find
 from connector.check import checked
 from connector.driver import Driver
 from connector.endpoints import TOKEN
 from connector.errors import AuthError, MalformedResponse, SpectraError
 from connector.exchange import Wire
+from connector.outcome import Outcome
 from connector.plan import Call, Plan, Reply
 from connector.retry import persist
 from connector.settings import Settings

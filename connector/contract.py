@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from connector.action import Action, Endpoint, Outcome
+from connector.action import Action, Endpoint
 from connector.actions import every
 from connector.glossary import GLOSSARY
+from connector.outcome import Outcome
 from connector.settings import Settings
 from connector.version import __version__
 

@@ -984,8 +984,8 @@ class Accepting:
     def run(self, name, params):
         if name != "submit_file":
             return self.real.run(name, params)
-        from connector.action import Outcome
         from connector.actions.submit_file import Result
+        from connector.outcome import Outcome
 
         content = Path(params["file"]).read_bytes()
         result = Result(

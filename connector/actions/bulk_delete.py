@@ -6,9 +6,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
-from connector.action import DOCS, Action, Answer, Context, Endpoint, Example, Next, choose, request
+from connector.action import DOCS, Action, Answer, Context, Endpoint, Example, choose, request
 from connector.endpoints import DELETE_V1, DELETE_V2
 from connector.errors import InputRefused, SpectraError, Violation
+from connector.outcome import Next
 from connector.plan import Plan
 from connector.steps import DeletedEntry, deletion_state, file_statuses, told_of_deletion, until
 from connector.vocabulary import HashList, Message

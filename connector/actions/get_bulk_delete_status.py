@@ -4,8 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from connector.action import DOCS, Action, Answer, Context, Example, Next
+from connector.action import DOCS, Action, Answer, Context, Example
 from connector.endpoints import DELETE_STATUS
+from connector.outcome import Next
 from connector.plan import Plan
 from connector.steps import DeletedEntry, TaskId, deletion_state, file_statuses, told_of_deletion
 from connector.vocabulary import HashList, Message

@@ -4,8 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from connector.action import DOCS, Action, Answer, Context, Example, Next
+from connector.action import DOCS, Action, Answer, Context, Example
 from connector.endpoints import FILE_STATUS
+from connector.outcome import Next
 from connector.plan import Plan
 from connector.steps import Statuses, file_statuses
 from connector.vocabulary import Branch, HashList, Message, Status

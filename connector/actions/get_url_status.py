@@ -4,8 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from connector.action import DOCS, Action, Answer, Context, Example, Next, worst
+from connector.action import DOCS, Action, Answer, Context, Example, worst
 from connector.endpoints import URL_STATUS
+from connector.outcome import Next
 from connector.plan import Plan
 from connector.steps import Summary, TaskId, look_at_url, summary
 from connector.verdict import File

@@ -17,7 +17,6 @@ from connector.action import (
     Context,
     Endpoint,
     Example,
-    Next,
     choose,
     exactly_one,
     request,
@@ -26,6 +25,7 @@ from connector.action import (
 )
 from connector.endpoints import SUBMIT_FILE, UPLOADS
 from connector.errors import InputRefused, ResponseMismatch, SpectraError, Violation
+from connector.outcome import Next
 from connector.plan import Inspect, Plan, Sent, Upload, look
 from connector.steps import Password, Platform, classify_locally, detail_of, file_statuses, refuse_cloud, text_of, until
 from connector.verdict import File, Verdict

@@ -5,9 +5,10 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from connector.action import DOCS, Action, Answer, Context, Endpoint, Example, Next, choose, request, worst
+from connector.action import DOCS, Action, Answer, Context, Endpoint, Example, choose, request, worst
 from connector.endpoints import SUBMIT_URL, UPLOADS
 from connector.errors import JobFailed, SpectraError
+from connector.outcome import Next
 from connector.plan import Plan
 from connector.steps import Password, Platform, UrlJob, detail_of, look_at_url, refuse_cloud, text_of, until
 from connector.verdict import Url

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from connector.action import Outcome
 from connector.actions.submit_file import Result
 from connector.errors import (
     AuthError,
@@ -28,6 +27,7 @@ from connector.errors import (
     UnexpectedResponse,
     Unreachable,
 )
+from connector.outcome import Outcome
 from connector.submitting.manifest import ManifestFile
 from connector.submitting.values import Entry, Landed
 
