@@ -67,12 +67,19 @@ class Index:
     def of(cls, manifest: ManifestFile) -> Self:
         """The index of what a manifest says; raises StateError at a damaged line."""
         made = cls()
-        for number, record in manifest.records():
-            try:
-                made._take(record)
-            except (KeyError, TypeError, ValueError, OverflowError, sqlite3.Error):
-                raise damaged(number) from None
+        try:
+            for number, record in manifest.records():
+                made._take_line(number, record)
+        except BaseException:
+            made._database.close()
+            raise
         return made
+
+    def _take_line(self, number: int, record: dict[str, Any]) -> None:
+        try:
+            self._take(record)
+        except (KeyError, TypeError, ValueError, OverflowError, sqlite3.Error):
+            raise damaged(number) from None
 
     def _take(self, record: dict[str, Any]) -> None:
         state = record["state"]
