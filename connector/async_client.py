@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from connector.actions import find
-from connector.actions.advanced_search import PAGE, page_cursors
+from connector.actions.advanced_search import PAGE, Result, page_cursors
 from connector.async_driver import AsyncDriver
 from connector.check import checked
 from connector.client import Params, Session
@@ -70,7 +70,7 @@ class AsyncConnector:
                     return
                 before = outcome.verdicts
                 yield outcome
-                if outcome.result.model_dump()["cursor"] is None:
+                if isinstance(outcome.result, Result) and outcome.result.cursor is None:
                     return
 
     async def _login(self) -> None:

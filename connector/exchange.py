@@ -223,8 +223,6 @@ def reader_of(response: httpx.Response) -> Reader:
 
 def _failure(error: Exception, call: Call) -> SpectraError:
     """What a failed exchange means; ``outcome`` is not_sent only where that is certain, or nothing could change."""
-    if isinstance(error, SpectraError):
-        return error
     tls_error = _find(error, ssl.SSLError)
     if tls_error is not None and isinstance(error, httpx.ConnectError | ssl.SSLError):
         return tls.explain(str(tls_error))
