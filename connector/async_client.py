@@ -9,8 +9,9 @@ from connector.actions import find
 from connector.actions.advanced_search import PAGE, Result, page_cursors
 from connector.async_driver import AsyncDriver
 from connector.check import checked
-from connector.client import Params, Session
+from connector.client import Params, Session, veiled
 from connector.errors import SpectraError
+from connector.journal import Journal
 from connector.outcome import Outcome
 from connector.settings import Settings
 from connector.stream import each
@@ -26,11 +27,17 @@ class AsyncConnector:
         self._session = Session(settings)
         self._driver = AsyncDriver(self._session.wire)
 
-    async def run(self, name: str, params: Params | None = None) -> Outcome:
+    async def run(self, name: str, params: Params | None = None, *, operation_id: str | None = None) -> Outcome:
         """Run one action to its outcome; as Connector.run."""
-        action, ready = self._session.prepare(name, {} if params is None else params)
+        params = veiled(params)
+        action, ready = self._session.prepare(name, params, operation_id)
         await self._login()
-        return await self._driver.run(self._session.plan(action, ready))
+        return await self._driver.run(self._session.plan(action, ready, operation_id))
+
+    @property
+    def journal(self) -> Journal:
+        """The journal of submissions and deletions; StateError when it cannot be opened."""
+        return self._driver.blocking.intents.journal
 
     async def stream(
         self, name: str, inputs: Iterable[Params] | AsyncIterable[Params], *, at_once: int = 50, ordered: bool = True

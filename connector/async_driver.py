@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from connector.driver import Driver
+from connector.driver import Driver, Run
 from connector.errors import SpectraError
-from connector.exchange import Deadline, Wire, inspect
-from connector.plan import Call, Inspect, Pause, Plan, Reply, Step
+from connector.exchange import Wire
+from connector.plan import Brought, Call, Judged, Pause, Plan, Step
 
 if TYPE_CHECKING:
     from connector.fast import FastReads
@@ -28,50 +28,52 @@ class AsyncDriver:
         self.wire = wire
         self._sleep = sleep
         self._fast = fast_reads(wire)
-        self._blocking = Driver(wire)
+        self.blocking = Driver(wire)
         self._threads = ThreadPoolExecutor(THREADS, "spectra")
 
     async def run(self, plan: Plan[T]) -> T:
         """Run a plan to its end; raises what the plan raises."""
-        deadline = self.wire.deadline()
+        run = Run(self.wire.deadline())
         try:
             step = next(plan)
             while True:
                 try:
-                    reply = await self.perform(step, deadline)
+                    brought = await self.perform(step, run)
                 except SpectraError as error:
                     step = plan.throw(error)
                 else:
-                    step = plan.send(reply)
+                    step = plan.send(brought)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]  # Generator's return type is lost on StopIteration
         finally:
             plan.close()
+            self.blocking.intents.leave(run.current)
 
-    async def perform(self, step: Step, deadline: Deadline) -> Reply | None:
+    async def perform(self, step: Step, run: Run) -> Brought:
+        """Do one step, and give what it brings; files, the journal and what changes something go to a thread."""
         if isinstance(step, Pause):
-            await self._sleep(self.wire.seconds(step, deadline))
+            await self._sleep(self.wire.seconds(step, run.deadline))
             return None
-        if isinstance(step, Inspect):
-            inspect(step, self.wire.settings)
-            return None
-        if step.effect == "read" and self._fast is not None:
-            return await self._fast.send(step, deadline)
-        return await self._in_a_thread(step, deadline)
+        if isinstance(step, Judged):
+            return self.blocking.perform(step, run)
+        if isinstance(step, Call) and step.effect == "read" and self._fast is not None:
+            self.wire.health.admit(step)
+            return await self._fast.send(step, run.deadline)
+        return await self._in_a_thread(step, run)
 
-    async def _in_a_thread(self, call: Call, deadline: Deadline) -> Reply:
+    async def _in_a_thread(self, step: Step, run: Run) -> Brought:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._blocking.send, call, deadline)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self.blocking.perform, step, run)
         except asyncio.CancelledError:
-            deadline.cancel()  # breaks a transfer off that the thread is still at
+            run.deadline.cancel()  # breaks a transfer off that the thread is still at
             raise
 
     async def close(self) -> None:
-        """Close all connections; a transfer that is still running ends first."""
+        """Close all connections and the journal; a transfer that is still running ends first."""
         if self._fast is not None:
             await self._fast.close()
         await asyncio.to_thread(self._threads.shutdown)
-        self._blocking.close()
+        self.blocking.close()
 
 
 def fast_reads(wire: Wire) -> "FastReads | None":

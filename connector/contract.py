@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from connector.action import Action, Endpoint
+from connector.action import Action
 from connector.actions import every
+from connector.endpoint import Endpoint
 from connector.glossary import GLOSSARY
 from connector.outcome import Outcome
 from connector.settings import Settings

@@ -3,14 +3,26 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 from connector.errors import SpectraError
-from connector.exchange import Deadline, Wire, inspect, mapped, read_reply, reader_of, unanswered, upload_of
-from connector.http import httpx
-from connector.plan import Call, Inspect, Pause, Plan, Reply, Step
+from connector.exchange import Deadline, Wire, read_reply, reader_of, told, upload_of
+from connector.failures import unanswered
+from connector.files import digest
+from connector.http import Transport, httpx
+from connector.intent import Current, Intents
+from connector.plan import Brought, Call, Inspect, Judged, Note, Pause, Plan, Recall, Reply, Step
 
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Run:
+    """One plan under way: until when, and which operation it is where it changes something."""
+
+    deadline: Deadline
+    current: Current = field(default_factory=Current)
 
 
 class Driver:
@@ -23,44 +35,68 @@ class Driver:
 
     def __init__(self, wire: Wire, sleep: Callable[[float], None] = time.sleep) -> None:
         self.wire = wire
+        self.intents = Intents(wire.settings.state)
         self._sleep = sleep
-        self._idle: list[httpx.BaseTransport] = []
+        self._idle: list[Transport] = []
 
-    def run(self, plan: Plan[T], deadline: Deadline | None = None) -> T:
+    def run(self, plan: Plan[T]) -> T:
         """Run a plan to its end; raises what the plan raises."""
-        deadline = deadline or self.wire.deadline()
+        run = Run(self.wire.deadline())
         try:
             step = next(plan)
             while True:
                 try:
-                    reply = self.perform(step, deadline)
+                    brought = self.perform(step, run)
                 except SpectraError as error:
                     step = plan.throw(error)
                 else:
-                    step = plan.send(reply)
+                    step = plan.send(brought)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]  # Generator's return type is lost on StopIteration
         finally:
             plan.close()
+            self.intents.leave(run.current)
 
-    def perform(self, step: Step, deadline: Deadline) -> Reply | None:
-        if isinstance(step, Pause):
-            self._sleep(self.wire.seconds(step, deadline))
-            return None
-        if isinstance(step, Inspect):
-            inspect(step, self.wire.settings)
-            return None
-        return self.send(step, deadline)
+    def perform(self, step: Step, run: Run) -> Brought:
+        """Do one step, and give what it brings."""
+        match step:
+            case Call():
+                return self.send(step, run)
+            case Pause():
+                self._sleep(self.wire.seconds(step, run.deadline))
+            case Judged():
+                self.wire.health.judged(step.call, step.error, step.spent)
+            case Inspect():
+                return digest(step.source, self.wire.settings.file_roots, lambda: run.deadline.need(0))
+            case Recall():
+                return self.intents.recall(run.current, step.operation)
+            case Note():
+                self.intents.note(run.current, step)
+        return None
 
-    def send(self, call: Call, deadline: Deadline) -> Reply:
-        """One exchange."""
-        with (
-            upload_of(call, deadline, self.wire.settings) as upload,
-            self._connection(call) as connection,
-            mapped(call),
-        ):
-            deadline.need(0)
-            response = connection.handle_request(self.wire.request(call, deadline, upload))
+    def send(self, call: Call, run: Run) -> Reply:
+        """One exchange.
+
+        Raises:
+            SpectraError: for whatever goes wrong; without a traceback into the exchange, which holds the request.
+        """
+        self.wire.health.admit(call)
+        run.deadline.need(0)
+        try:
+            with self.wire.health.place(call, run.deadline.left):
+                return self._exchange(call, run)
+        except Exception as error:  # noqa: BLE001  # the one boundary; told() knows every kind and lets defects through
+            failed = told(error, call)
+        raise failed
+
+    def _exchange(self, call: Call, run: Run) -> Reply:
+        deadline = run.deadline
+        with upload_of(call, deadline, self.wire.settings) as upload, self._connection(call) as connection:
+            request = self.wire.request(call, deadline, upload)
+            connection.network.left = deadline.left
+            if call.effect != "read":
+                self.intents.intend(run.current)
+            response = connection.handle_request(request)
             try:
                 reader = reader_of(response)
                 for chunk in cast("httpx.SyncByteStream", response.stream):
@@ -68,10 +104,11 @@ class Driver:
                     deadline.need(0, unanswered(call))
             finally:
                 response.close()
-            return read_reply(response, reader.body(), upload.sent if upload else None)
+            sent = upload.sent if upload else None
+            return read_reply(response, reader.body(), sent, self.wire.hidden(call))
 
     @contextmanager
-    def _connection(self, call: Call) -> Iterator[httpx.BaseTransport]:
+    def _connection(self, call: Call) -> Iterator[Transport]:
         keep = call.effect == "read"
         connection = self._idle.pop() if keep and self._idle else self.connect()
         try:
@@ -82,13 +119,12 @@ class Driver:
             else:
                 connection.close()
 
-    def connect(self) -> httpx.BaseTransport:
+    def connect(self) -> Transport:
         """A transport that holds at most one connection; it opens with its first request."""
-        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30.0)
-        settings = self.wire.settings
-        return httpx.HTTPTransport(verify=self.wire.context, trust_env=False, limits=limits, proxy=settings.proxy)
+        return Transport(self.wire.context, self.wire.settings.proxy)
 
     def close(self) -> None:
-        """Close the connections that are idle."""
+        """Close the connections that are idle, and the journal."""
         while self._idle:
             self._idle.pop().close()
+        self.intents.close()

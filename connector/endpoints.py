@@ -6,7 +6,7 @@ the vendor's SDK 2.15 (a1000.py) for their successors.
 
 from typing import Final
 
-from connector.action import Endpoint, Meanings
+from connector.endpoint import Endpoint, Meanings
 from connector.errors import (
     AuthError,
     BadRequest,

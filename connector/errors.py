@@ -4,6 +4,7 @@ SpectraError
 ├── InputRefused        the caller's parameters; nothing was sent
 ├── ConfigError         the settings, or an endpoint this release does not have; nothing was sent
 ├── StateError          the local state (manifest, journal) cannot be read or written
+├── CircuitOpen         what is asked for failed again and again a moment ago; nothing was sent
 ├── ApplianceRefused    a complete answer that says no
 │   ├── BadRequest      400: the appliance did not accept a parameter
 │   ├── AuthError       401, 403: credentials missing, invalid, or without the right
@@ -67,6 +68,7 @@ class SpectraError(Exception):
         self.message = message
         self.retry_after = retry_after
         self.status = status
+        self.operation_id: str | None = None
         self.outcome = outcome if outcome is not None else type(self).outcome
         self.retryable = retryable if retryable is not None else type(self).retryable
         self.hint = hint if hint is not None else type(self).hint
@@ -81,6 +83,7 @@ class SpectraError(Exception):
             "retry_after": self.retry_after,
             "status": self.status,
             "hint": self.hint,
+            "operation_id": self.operation_id,
         }
 
 
@@ -111,6 +114,13 @@ class ConfigError(SpectraError):
 class StateError(SpectraError):
     code = "state"
     outcome: Happened = "not_sent"
+
+
+class CircuitOpen(SpectraError):
+    code = "circuit_open"
+    outcome: Happened = "not_sent"
+    retryable = True
+    hint = "wait for retry_after seconds, and mend what the last failure names; then try again"
 
 
 class ApplianceRefused(SpectraError):

@@ -5,34 +5,29 @@ Requests go through httpx's transports (no client, so no redirects, cookies, env
 
 import io
 import math
-import os
 import random
 import re
+import socket
 import ssl
-import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, Final
 
-from connector import tls
-from connector.errors import (
-    ConnectFailed,
-    DeadlineExceeded,
-    Happened,
-    InputRefused,
-    SpectraError,
-    Truncated,
-    UnexpectedResponse,
-    Violation,
-)
+from pydantic import SecretStr
+
+from connector import failures, tls
+from connector.errors import DeadlineExceeded, Happened, SpectraError
+from connector.files import opened
+from connector.health import Health
 from connector.http import httpx
-from connector.plan import Call, Inspect, Pause, Reply, Sent
+from connector.plan import Call, Pause, Reply, Sent
+from connector.reader import Reader
 from connector.settings import Settings
 from connector.version import __version__
-from connector.wire import Reader, UploadBody, encoded, file_stat, reply_of, target
+from connector.vocabulary import Veiled
+from connector.wire import UploadBody, encoded, reply_of, target
 
 BYTES_PER_SECOND: Final = 1_000_000  # the slowest upload that the deadline allows for
 LONGEST_READ: Final = 60.0
@@ -81,14 +76,15 @@ class Target(httpx.URL):
 
 
 class Wire:
-    """What both lanes share for one appliance: its address, headers, TLS context and the clock."""
+    """What both lanes share for one appliance: its address, headers, TLS context, health and the clock."""
 
-    def __init__(self, settings: Settings, token: str | None = None) -> None:
+    def __init__(self, settings: Settings, token: SecretStr | None = None) -> None:
         self.settings = settings
         self.host = httpx.URL(settings.url)
         self.token = token
         self.clock: Callable[[], float] = time.monotonic
         self.random: Callable[[], float] = random.random
+        self.health = Health(lambda: self.clock())  # noqa: PLW0108  # looked up each time, as a test sets another clock
         self.context = self._context()
         host = self.host.netloc.decode("ascii")
         self._plain = {"host": host, "accept": "application/json", "accept-encoding": "gzip", "user-agent": AGENT}
@@ -106,9 +102,15 @@ class Wire:
         return Deadline(self.clock() + self.settings.deadline_seconds, self.clock)
 
     def seconds(self, pause: Pause, deadline: Deadline) -> float:
-        """How long to sleep; raises DeadlineExceeded, without sleeping, when the deadline comes first."""
+        """How long to sleep.
+
+        Raises:
+            DeadlineExceeded: without sleeping, when the deadline comes first.
+            CircuitOpen: when the retry after the pause costs more than the budget holds.
+        """
         seconds = pause.seconds + self.random() * pause.jitter
         deadline.need(seconds)
+        self.health.spend(pause.cost)
         return seconds
 
     def request(self, call: Call, deadline: Deadline, upload: UploadBody | None = None) -> httpx.Request:
@@ -118,20 +120,26 @@ class Wire:
         timeout = {"connect": min(CONNECT_SECONDS, seconds), "read": seconds, "write": seconds, "pool": seconds}
         extensions = {"timeout": timeout}
         if upload is not None:
-            headers = self.headers(call, upload.content_type) | {"content-length": str(upload.length)}
+            headers = self.headers(call, upload.content_type, content_length=str(upload.length))
             return httpx.Request(call.method, url, headers=headers, stream=Body(upload), extensions=extensions)
         content, kind = encoded(call)
         headers = self.headers(call, kind)
         return httpx.Request(call.method, url, headers=headers, content=content, extensions=extensions)
 
-    def headers(self, call: Call, content_type: str | None) -> dict[str, str]:
-        """The headers of one call, with the token where the call wants it."""
-        made = dict(self._plain)
+    def headers(self, call: Call, content_type: str | None, content_length: str | None = None) -> Veiled:
+        """The headers of one call, with the token where the call wants it; their repr shows none."""
+        made = Veiled(self._plain)
         if call.authorised and self.token is not None:
-            made["authorization"] = f"Token {self.token}"
+            made["authorization"] = f"Token {self.token.get_secret_value()}"
         if content_type is not None:
             made["content-type"] = content_type
+        if content_length is not None:
+            made["content-length"] = content_length
         return made
+
+    def hidden(self, call: Call) -> tuple[str, ...]:
+        """What an answer to this call may repeat and no message may."""
+        return call.secrets if self.token is None else (self.token.get_secret_value(), *call.secrets)
 
 
 AGENT: Final = f"spectra-analyze-connector/{__version__}"
@@ -159,98 +167,49 @@ def upload_of(call: Call, deadline: Deadline, settings: Settings) -> Iterator[Up
         stream: BinaryIO = io.BytesIO(upload.source)
         size, unchanged = len(upload.source), lambda: True
     else:
-        stream, size, unchanged = _open(upload.source, settings.file_roots)
+        file = opened(upload.source, settings.file_roots)
+        stream, size, unchanged = file.stream, file.size, file.unchanged
     with stream, deadline.extended(size / BYTES_PER_SECOND):
         yield UploadBody(upload, stream, size, unchanged, lambda: deadline.need(0))
 
 
-def inspect(step: Inspect, settings: Settings) -> None:
-    """Refuse a source that cannot be submitted; sends nothing.
-
-    Raises:
-        InputRefused: naming ``/file`` or ``/content_base64``.
-    """
-    if isinstance(step.source, bytes):
-        if not step.source:
-            raise InputRefused.of([Violation("/content_base64", "must hold at least one byte")])
-        return
-    stream, size, _ = _open(step.source, settings.file_roots)
-    stream.close()
-    if size == 0:
-        raise _unreadable("must hold at least one byte")
+def header(response: httpx.Response, name: bytes) -> str:
+    """All values of a header by its lower-case name; httpx's own look-up decodes all headers each time."""
+    found = [value.decode("latin-1") for key, value in response.headers.raw if key.lower() == name]
+    return found[0] if len(found) == 1 else ", ".join(found)
 
 
-def _open(path: Path, roots: tuple[Path, ...] | None) -> tuple[BinaryIO, int, Callable[[], bool]]:
-    """A regular file, open for reading, with its size and a check that it did not change since."""
-    try:
-        real = path.expanduser().resolve(strict=True)
-        if roots is not None and not any(real.is_relative_to(root.expanduser().resolve()) for root in roots):
-            raise _unreadable("must lie inside one of the folders of the setting file_roots")
-        before = file_stat(real)
-        descriptor = os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except (OSError, ValueError, RuntimeError):
-        raise _unreadable("must be a file that exists and can be read") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise _unreadable("must be a regular file, not a folder or a device")
-
-    def unchanged() -> bool:
-        try:
-            return file_stat(real) == before
-        except OSError:
-            return False
-
-    return os.fdopen(descriptor, "rb", buffering=0), before[2], unchanged
-
-
-def _unreadable(message: str) -> InputRefused:
-    return InputRefused.of([Violation("/file", message)])
-
-
-def _header(response: httpx.Response, name: bytes) -> str:
-    """A header by its lower-case name; httpx's own look-up decodes all of them each time."""
-    return next((value.decode("latin-1") for key, value in response.headers.raw if key.lower() == name), "")
-
-
-def read_reply(response: httpx.Response, body: bytes, sent: Sent | None) -> Reply:
-    kind, after, date = (_header(response, name) for name in (b"content-type", b"retry-after", b"date"))
-    return reply_of(response.status_code, body, kind, after or None, date, sent)
+def read_reply(response: httpx.Response, body: bytes, sent: Sent | None, hidden: tuple[str, ...]) -> Reply:
+    kind, after, date = (header(response, name) for name in (b"content-type", b"retry-after", b"date"))
+    return reply_of(response.status_code, body, kind, after or None, date, sent, hidden)
 
 
 def reader_of(response: httpx.Response) -> Reader:
-    return Reader(_header(response, b"content-encoding").strip().lower())
+    return Reader(header(response, b"content-encoding"))
 
 
-def _failure(error: Exception, call: Call) -> SpectraError:
+def failure(error: Exception, call: Call) -> SpectraError:
     """What a failed exchange means; ``outcome`` is not_sent only where that is certain, or nothing could change."""
     tls_error = _find(error, ssl.SSLError)
     if tls_error is not None and isinstance(error, httpx.ConnectError | ssl.SSLError):
         return tls.explain(str(tls_error))
     if isinstance(error, httpx.ProxyError):
-        return ConnectFailed("the proxy refused the connection, not the appliance; nothing was sent")
+        status = re.match(r"[0-9]{3}", str(error))
+        return failures.proxy_refused(int(status[0]) if status else None)
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
-        return ConnectFailed("the appliance did not accept a connection in time; nothing was sent")
+        return failures.no_connection_in_time()
     if isinstance(error, httpx.ConnectError):
-        return _no_connection(str(error))
-    outcome = unanswered(call)
+        unknown = _find(error, socket.gaierror)
+        nameless = _find(error, UnicodeError)
+        if unknown is None and nameless is None:
+            return failures.no_connection()
+        return failures.no_name(unknown.errno if isinstance(unknown, OSError) else None)
     if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return DeadlineExceeded("the appliance did not answer in time", outcome=outcome)
+        return failures.late(call)
     nonsense = isinstance(error, httpx.RemoteProtocolError) and not re.search("disconnected|closed", str(error))
     if isinstance(error, httpx.TransportError | OSError) and not nonsense:
-        return Truncated("the connection ended before the answer was complete", outcome=outcome)
-    return UnexpectedResponse("the exchange with the appliance broke a rule of HTTP", outcome=outcome)
-
-
-def unanswered(call: Call) -> Happened:
-    """What an exchange without a complete answer did: a read changes nothing, all else is unknown."""
-    return "not_sent" if call.effect == "read" else "unknown"
-
-
-def _no_connection(text: str) -> ConnectFailed:
-    lowered = text.lower()
-    if "name or service not known" in lowered or "nodename nor servname" in lowered or "getaddrinfo" in lowered:
-        return ConnectFailed("the host name of the appliance does not exist; nothing was sent", retryable=False)
-    return ConnectFailed("no connection to the appliance could be made; nothing was sent")
+        return failures.cut(call)
+    return failures.no_http(call)
 
 
 def _find(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
@@ -262,12 +221,13 @@ def _find(error: BaseException | None, kind: type[BaseException]) -> BaseExcepti
     return None
 
 
-@contextmanager
-def mapped(call: Call) -> Iterator[None]:
-    """Whatever an exchange raises leaves as a SpectraError without a cause: a cause would hold the request."""
-    try:
-        yield
-    except (SpectraError, NameError, AttributeError, TypeError, AssertionError):
-        raise  # ours: already told, or a defect that must show
-    except Exception as error:  # noqa: BLE001  # the one boundary; _failure knows every kind and the rest is UnexpectedResponse
-        raise _failure(error, call) from None
+def told(error: Exception, call: Call) -> SpectraError:
+    """Whatever an exchange raised, as a SpectraError without traceback, cause or context: they hold the request.
+
+    Raise it outside of any ``except`` block, or Python attaches the original again.
+    """
+    if isinstance(error, SpectraError):
+        return failures.placed(error, call).with_traceback(None)
+    if isinstance(error, NameError | AttributeError | TypeError | AssertionError):
+        raise error  # a defect that must show
+    return failure(error, call)

@@ -6,11 +6,12 @@ Reads only: aiohttp cannot tell surely whether a request left, which the outcome
 import aiohttp
 from yarl import URL
 
-from connector import tls
-from connector.errors import ConnectFailed, DeadlineExceeded, SpectraError, Truncated, UnexpectedResponse
+from connector import failures, tls
+from connector.errors import SpectraError
 from connector.exchange import CONNECT_SECONDS, Deadline, Wire
 from connector.plan import Call, Reply
-from connector.wire import Reader, encoded, reply_of, target
+from connector.reader import Reader
+from connector.wire import encoded, reply_of, target
 
 CONNECTIONS = 256
 
@@ -35,15 +36,18 @@ class FastReads:
         """One read.
 
         Raises:
-            SpectraError: for whatever goes wrong; without a cause, which would hold the request.
+            SpectraError: for whatever goes wrong; without a traceback into the exchange, which holds the request.
         """
         if self._session is None:
             self._session = self._open()
         deadline.need(0)
         try:
             return await self._exchange(self._session, call, deadline.left())
+        except SpectraError as error:
+            failed = error.with_traceback(None)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise _failure(error) from None
+            failed = _failure(error, call)
+        raise failed
 
     async def _exchange(self, session: aiohttp.ClientSession, call: Call, seconds: float) -> Reply:
         content, kind = encoded(call)
@@ -60,7 +64,7 @@ class FastReads:
             proxy=self._wire.settings.proxy,
         ) as response:
             found = response.headers
-            reader = Reader(found.get("Content-Encoding", "").strip().lower())
+            reader = Reader(", ".join(found.getall("Content-Encoding", ())))
             async for chunk in response.content.iter_any():
                 reader.feed(chunk)
             return reply_of(
@@ -69,6 +73,7 @@ class FastReads:
                 found.get("Content-Type", ""),
                 found.get("Retry-After"),
                 found.get("Date"),
+                hidden=self._wire.hidden(call),
             )
 
     async def close(self) -> None:
@@ -76,20 +81,22 @@ class FastReads:
             await self._session.close()
 
 
-def _failure(error: Exception) -> SpectraError:
+def _failure(error: Exception, call: Call) -> SpectraError:
     """What a failed read means. A read changes nothing, so every failure counts as not sent."""
     if isinstance(error, aiohttp.ClientSSLError):
         return tls.explain(str(error.os_error))
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return ConnectFailed("the host name of the appliance does not exist; nothing was sent", retryable=False)
+        return failures.no_name(error.errno)
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return ConnectFailed("the appliance did not accept a connection in time; nothing was sent")
+        return failures.no_connection_in_time()
     if isinstance(error, TimeoutError):
-        return DeadlineExceeded("the appliance did not answer in time", outcome="not_sent")
-    if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
-        return ConnectFailed("the proxy refused the connection, not the appliance; nothing was sent")
+        return failures.late(call)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return failures.proxy_refused(error.status)
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return failures.proxy_refused()
     if isinstance(error, aiohttp.ClientConnectorError):
-        return ConnectFailed("no connection to the appliance could be made; nothing was sent")
+        return failures.no_connection()
     if isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError):
-        return Truncated("the connection ended before the answer was complete", outcome="not_sent")
-    return UnexpectedResponse("the exchange with the appliance broke a rule of HTTP", outcome="not_sent")
+        return failures.cut(call)
+    return failures.no_http(call)

@@ -36,6 +36,7 @@ GLOSSARY: Final = {
     "endpoint": "The endpoint that answered.",
     "next": "What to run next, or null.",
     "notices": "Sentences that a person should read.",
+    "operation_id": "Of a submission or deletion: its id in the journal, or null. The same id again sends nothing.",
     "params": "Parameters of the action.",
     "after_seconds": "Seconds to wait at least before it is run.",
     "path": "Path on the appliance.",

@@ -1,6 +1,7 @@
 """What every action gives back, whatever it did: one shape, ``schemas/outcome.json``."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Annotated, Any, ClassVar
 
@@ -33,7 +34,10 @@ class Used:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What an action gives back. ``branch`` is the one word a playbook forks on; "not found" is an answer, no error."""
+    """What an action gives back. ``branch`` is the one word a playbook forks on; "not found" is an answer, no error.
+
+    ``operation_id`` names in the journal what changed something; the same id again gives this outcome, sends nothing.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, title="Outcome")
     action: str
@@ -45,6 +49,7 @@ class Outcome:
     endpoint: Used
     next: Next | None
     notices: tuple[str, ...]
+    operation_id: str | None = None
 
     def to_json(self) -> str:
         """The outcome as JSON, as ``schemas/outcome.json`` describes it."""
@@ -59,3 +64,11 @@ class Outcome:
 @cache
 def _adapter() -> TypeAdapter[Outcome]:
     return TypeAdapter(Outcome)
+
+
+def read_outcome(text: str, result: type[Message]) -> Outcome:
+    """An outcome from its JSON; ``result`` is the model of its action's result."""
+    body = json.loads(text)
+    made = result.model_validate_json(json.dumps(body.pop("result")))
+    outcome: Outcome = _adapter().validate_json(json.dumps(body | {"result": {}}))
+    return replace(outcome, result=made)

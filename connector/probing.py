@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
-from connector.action import Endpoint
 from connector.actions import every
+from connector.endpoint import Endpoint
 from connector.plan import Call, Plan, Reply, ask
 
 T = TypeVar("T")

@@ -23,13 +23,28 @@ from pydantic import (
 )
 
 from connector.errors import ConfigError
-from connector.vocabulary import Generation
+from connector.vocabulary import Generation, Tlp, Veiled
+from connector.zones import check_zone
 
 PREFIX: Final = "SPECTRA_"
 NO_URL: Final = (
     "export SPECTRA_URL=https://appliance.example.com and SPECTRA_TOKEN, or name a TOML file in SPECTRA_CONFIG"
 )
 FILE_VARIABLE: Final = "SPECTRA_CONFIG"
+IN_MEMORY: Final = "memory"
+APPLICATION: Final = "spectra-analyze-connector"
+
+
+def state_folder(state: str | None) -> Path:
+    """The folder of the journal and the cache: the setting ``state``, or the user's own for programs' state.
+
+    That is ``$XDG_STATE_HOME/spectra-analyze-connector`` on Linux (XDG Base Directory 0.8), and the like elsewhere.
+    """
+    if state:
+        return Path(state).expanduser()
+    from platformdirs import user_state_path  # noqa: PLC0415  # only who changes something needs it
+
+    return user_state_path(APPLICATION, appauthor=False)
 
 
 def _origin(value: str) -> str:
@@ -48,7 +63,8 @@ def _origin(value: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
 
 
-def _token(value: SecretStr) -> SecretStr:
+def check_token(value: SecretStr) -> SecretStr:
+    """A token as a header can carry it; ValueError with what is accepted, and never the value."""
     if not re.fullmatch(r"[!-~]{8,256}", value.get_secret_value()):
         raise ValueError(
             "must be 8 to 256 visible ASCII characters, without spaces or line breaks; "
@@ -62,6 +78,10 @@ def _fingerprint(value: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", plain):
         raise ValueError("must be a SHA-256 fingerprint: 64 hexadecimal digits, with or without colons")
     return plain
+
+
+def _zones(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(check_zone(value) for value in values)
 
 
 _SECRET = {"type": "string", "format": "password", "writeOnly": True}
@@ -86,7 +106,7 @@ class Settings(BaseModel):
             examples=["https://appliance.example.com"],
         ),
     ]
-    token: Annotated[Secret, AfterValidator(_token)] | None = Field(
+    token: Annotated[Secret, AfterValidator(check_token)] | None = Field(
         None, description="API token (Administration, Users and Personalization, Tokens)."
     )
     token_file: Path | None = Field(None, description="File that holds the token; spaces around it are ignored.")
@@ -111,31 +131,49 @@ class Settings(BaseModel):
         False,
         description="Allows what makes a file or URL public: cloud crawling, cloud analysis, cloud sandbox.",
     )
+    allow_internal_urls: bool = Field(
+        False,
+        description="Allows submit_url to send the appliance to internal addresses; they never become public.",
+    )
+    private_zones: Annotated[tuple[str, ...], AfterValidator(_zones)] = Field(
+        (),
+        description="Your own domains, addresses and networks (CIDR): URLs inside are internal.",
+        examples=[["corp.example.com", "198.51.100.0/24"]],
+    )
     allow_delete: bool = Field(False, description="Allows bulk_delete to confirm a plan.")
+    max_delete: Annotated[int, Field(ge=1, le=1000)] = Field(
+        100, description="Most samples that one bulk_delete may plan and confirm."
+    )
     file_roots: tuple[Path, ...] | None = Field(
         None,
         description="Folders that the parameter file may read from. Left out: no limit, for a program that names "
         "its own files; an empty list: none. Hosts and servers set an empty list, the command line its folder.",
     )
-    tlp: Literal["clear", "green", "amber", "amber+strict", "red"] = Field(
-        "amber", description="TLP 2.0 marking of everything in STIX."
-    )
+    tlp: Tlp = Field("amber", description="TLP 2.0 marking of everything in STIX.")
     stix_profile: Literal["core", "full", "none"] = Field(
         "core", description="How much STIX: core, full, or none where only the verdicts are wanted."
     )
     stix_target: Literal["generic", "opencti", "misp", "sentinel", "taxii"] = Field(
         "generic", description="The product that reads the STIX."
     )
-    state: str | None = Field(None, description="Where the journal and the cache live: a folder.")
+    state: str | None = Field(
+        None,
+        description="Folder of the journal of submissions and deletions. Left out: the user's folder for programs' "
+        "state. The word memory keeps the journal in the process only: what a crash interrupts is forgotten then.",
+    )
 
     if not TYPE_CHECKING:  # type checkers see the fields as keyword arguments
 
         def __init__(self, **values: Any) -> None:
-            """Check every setting; raises ConfigError, which repeats no value."""
+            """Check every setting; raises ConfigError, which repeats no value, nor does its traceback."""
+            values = Veiled(values)
             try:
                 super().__init__(**values)
             except ValidationError as error:
-                raise _refusal(error) from None
+                refusal = _refusal(error)
+            else:
+                return
+            raise refusal
 
     @model_validator(mode="after")
     def _one_credential(self) -> "Settings":
@@ -160,31 +198,35 @@ class Settings(BaseModel):
         Raises:
             ConfigError: naming each setting that is missing or not accepted; the values are never repeated.
         """
-        environment = os.environ if environ is None else environ
-        chosen = file or (Path(environment[FILE_VARIABLE]) if environment.get(FILE_VARIABLE) else None)
-        values = _from_file(chosen) if chosen else {}
-        found = _from_environment(environment)
-        given = {k: v for k, v in (arguments or {}).items() if v is not None}
-        for layer in (found, given):
-            if layer.keys() & {"token", "token_file", "username"}:
-                for name in ("token", "token_file", "username", "password"):
-                    values.pop(name, None)
-            values.update(layer)
-        return cls(**values)
+        arguments, environ = Veiled(arguments or {}), Veiled(os.environ if environ is None else environ)
+        return cls(**_layered(arguments, environ, file))
 
-    def credential(self) -> str | None:
+    def credential(self) -> SecretStr | None:
         """The token to send, read from ``token_file`` where one is named; None when it must be asked for."""
         if self.token is not None:
-            return self.token.get_secret_value()
+            return self.token
         if self.token_file is None:
             return None
         try:
-            text = self.token_file.read_text("utf-8").strip()
-            return _token(SecretStr(text)).get_secret_value()
+            return check_token(SecretStr(self.token_file.read_text("utf-8").strip()))
         except (OSError, UnicodeDecodeError):
-            raise ConfigError("token_file cannot be read; nothing was sent. Name a readable text file") from None
-        except ValueError as problem:
-            raise ConfigError(f"the token in token_file {problem}; nothing was sent") from None
+            problem = "cannot be read; nothing was sent. Name a readable text file"
+        except ValueError as error:
+            problem = f"holds a token that {error}; nothing was sent"
+        raise ConfigError(f"token_file {problem}")
+
+
+def _layered(arguments: Veiled, environ: Veiled, file: Path | None) -> Veiled:
+    """Arguments over the environment over the file; a credential in one layer replaces those below it."""
+    chosen = file or (Path(environ[FILE_VARIABLE]) if environ.get(FILE_VARIABLE) else None)
+    values = Veiled(_from_file(chosen) if chosen else {})
+    given = {name: value for name, value in arguments.items() if value is not None}
+    for layer in (_from_environment(environ), given):
+        if layer.keys() & {"token", "token_file", "username"}:
+            for name in ("token", "token_file", "username", "password"):
+                values.pop(name, None)
+        values.update(layer)
+    return values
 
 
 def _refusal(error: ValidationError) -> ConfigError:
@@ -205,8 +247,11 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         text = environ.get(PREFIX + name.upper())
         if text is None or text == "":
             continue
-        values[name] = text.split(os.pathsep) if name == "file_roots" else text
+        values[name] = text.split(_LISTS[name]) if name in _LISTS else text
     return values
+
+
+_LISTS: Final = {"file_roots": os.pathsep, "private_zones": ","}
 
 
 def _from_file(path: Path) -> dict[str, Any]:

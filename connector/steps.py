@@ -6,12 +6,22 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, SecretStr, WithJsonSchema
 
-from connector.action import Context, Endpoint, choose, request, server_words
+from connector.action import Context, choose, request
+from connector.endpoint import Endpoint, server_words
 from connector.endpoints import CLASSIFICATION_V1, CLASSIFICATION_V3, DELETE_STATUS, FILE_STATUS, URL_STATUS
-from connector.errors import DeadlineExceeded, InputRefused, JobFailed, MalformedResponse, ResponseMismatch, Violation
-from connector.plan import Plan, Reply, nap
+from connector.errors import (
+    DeadlineExceeded,
+    InputRefused,
+    JobFailed,
+    MalformedResponse,
+    ResponseMismatch,
+    StateError,
+    Violation,
+)
+from connector.plan import Plan, Reply, nap, note
+from connector.privacy import cloud_refusal
 from connector.verdict import Url, Verdict, read_classification, read_verdict
-from connector.vocabulary import SANDBOX_PLATFORMS, Branch, Classification, Message, Status, hash_type
+from connector.vocabulary import SANDBOX_PLATFORMS, Branch, Classification, Message, Status, Tlp, hash_type
 
 T = TypeVar("T")
 BATCH: Final = 100  # hashes in one request; the limit is unknown, other integrations send 100
@@ -96,7 +106,8 @@ def classify(
 
     Not found is a 404, an empty object, or "Hash not found." inside a 200.
     """
-    reply = yield from request(endpoint, values={"hash": hash_value}, query=query)
+    cloud = source == "cloud" or ("localonly", "0") in query
+    reply = yield from request(endpoint, values={"hash": hash_value}, query=query, cloud=cloud)
     body = _unwrapped(reply.json)
     if reply.status == 404 or not body or _says_not_found(body):
         return Classified(None, reply.answered_at)
@@ -185,15 +196,49 @@ def until(look: Callable[[], Plan[T | None]]) -> Plan[T | None]:
         return None
 
 
-def refuse_cloud(context: Context, **reasons: str | None) -> None:
-    """Refuse what would make a file or URL public, unless the settings allow it; named by parameter."""
-    found = [
-        Violation(f"/{name}", f"{why}, which the settings do not allow: set allow_cloud, or leave it out")
-        for name, why in reasons.items()
-        if why
-    ]
-    if found and not context.allow_cloud:
-        raise InputRefused.of(found)
+def refuse_cloud(context: Context, tlp: Tlp | None, url: str | None = None, **reasons: str | None) -> None:
+    """Refuse what would make a file or URL public; named by parameter.
+
+    It needs the setting as well as the argument, and is refused whatever the settings say for input that is marked,
+    internal, or seems to hold a secret.
+    """
+    asked = {name: why for name, why in reasons.items() if why}
+    if not asked:
+        return
+    private = cloud_refusal(tlp=tlp, url=url, private_zones=context.private_zones)
+    if not context.allow_cloud:
+        wanted = "which the settings do not allow: set allow_cloud, or leave it out"
+    elif private:
+        wanted = f"which this input must not: {private}"
+    else:
+        return
+    raise InputRefused.of([Violation(f"/{name}", f"{why}, {wanted}") for name, why in asked.items()])
+
+
+SETTLING: Final = (1.0, 4.0, 10.0)  # seconds before each look for what may have been done
+
+
+def look_for(hash_values: Iterable[str], done: Callable[[Statuses], bool]) -> Plan[Statuses]:
+    """Look up to three times what the appliance has, until ``done``: for a change whose answer was lost.
+
+    Raises:
+        SpectraError: when the appliance cannot be asked, or not in time; then nobody can tell.
+    """
+    for wait in SETTLING:
+        yield from nap(wait)
+        found = yield from file_statuses(hash_values)
+        if done(found):
+            break
+    return found
+
+
+def accepted(result: Message, answered_at: str, **more: Any) -> Plan[tuple[str, ...]]:
+    """Keep a receipt in the journal; one that cannot be kept there is still given to the caller, with a notice."""
+    try:
+        yield from note("accepted", receipt={"result": result.model_dump(mode="json"), "at": answered_at, **more})
+    except StateError as error:
+        return (f"accepted, but the journal could not note it: {error.message}",)
+    return ()
 
 
 class DeletedEntry(Message):
@@ -255,7 +300,7 @@ def look_at_url(task_id: int | str, url: str | None) -> Plan[UrlJob]:
     word = str(reply.json.get("processing_status", "")).lower()
     if word == "error":
         raise JobFailed(
-            f"the appliance could not analyse the URL: {server_words(reply.json) or 'it gives no reason'}",
+            f"the appliance could not analyse the URL: {server_words(reply) or 'it gives no reason'}",
             hint="check that the URL can be reached from the appliance, then submit it again",
         )
     if word != "complete":
@@ -269,6 +314,11 @@ def look_at_url(task_id: int | str, url: str | None) -> Plan[UrlJob]:
         return UrlJob("complete", (), None, reply.answered_at)
     of_url = (replace(verdict, subject=Url(value=url, served=verdict.subject)),) if url else ()
     return UrlJob("complete", (*of_url, verdict), verdict.subject.sha1, reply.answered_at)
+
+
+def revealed(secret: SecretStr | None) -> tuple[str, ...]:
+    """The one secret, for a form field or to keep it out of messages; nothing where there is none."""
+    return () if secret is None else (secret.get_secret_value(),)
 
 
 def text_of(body: Mapping[str, Any], key: str) -> str | None:

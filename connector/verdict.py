@@ -6,7 +6,7 @@ fields are ignored. The classification decides; the risk score only places a ver
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -190,6 +190,15 @@ def read_verdict(
         trust_factor=_bounded(body.get("trust_factor"), 5),
         source=source or _source(body),
     )
+
+
+def completed(verdict: Verdict, file: File) -> Verdict:
+    """The verdict with what is known of its file from elsewhere and the answer does not say."""
+    subject = verdict.subject
+    if not isinstance(subject, File):
+        return verdict
+    size = subject.size if subject.size is not None else file.size
+    return replace(verdict, subject=replace(subject, sha256=subject.sha256 or file.sha256, size=size))
 
 
 def _span(body: Mapping[str, Any]) -> tuple[str | None, str | None]:

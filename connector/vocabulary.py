@@ -28,8 +28,16 @@ Branch = Literal[
     "ok",
 ]
 Effect = Literal["read", "submit", "destroy"]
+Tlp = Literal["clear", "green", "amber", "amber+strict", "red"]
 Generation = Literal["auto", "current", "legacy"]
 HashType = Literal["md5", "sha1", "sha256", "sha512"]
+
+TLP_SCHEMA: Final[dict[str, Any]] = {
+    "enum": ["clear", "green", "amber", "amber+strict", "red"],
+    "description": "TLP 2.0 marking of this input. What comes back as STIX is marked at least so; amber and above "
+    "never become public.",
+}
+Marking = Annotated[Tlp, WithJsonSchema(TLP_SCHEMA)]
 
 HASH_LENGTHS: Final[dict[int, HashType]] = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
 SEVERITY: Final[dict[str, int]] = {"malicious": 3, "suspicious": 2, "unknown": 1, "goodware": 0}
@@ -51,6 +59,13 @@ class Message(BaseModel):
     """Base of every message of our own: strict, closed, immutable."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Veiled(dict[str, Any]):
+    """A dict whose repr shows nothing: what holds a secret must not be told by a log line or a traceback's locals."""
+
+    def __repr__(self) -> str:
+        return "{...}"
 
 
 def hash_type(value: str) -> HashType | None:

@@ -1,95 +1,21 @@
-"""Bytes to values and back, without any I/O: multipart framing, the bounded reader of an answer, header dates.
-
-The reader takes the raw chunks of a body and decodes gzip itself, so that a compressed body can neither grow past
-the limit nor end early unnoticed (httpx 0.28 does both).
-"""
+"""Values to bytes and back, without any I/O: targets, bodies, multipart framing, dates, the reply of an answer."""
 
 import hashlib
 import json
 import re
 import secrets
-import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 from urllib.parse import urlencode
 
-from connector.errors import InputRefused, MalformedResponse, ResponseTooLarge, Truncated, Violation
+from connector.errors import InputRefused, Violation
 from connector.plan import Call, Reply, Sent, Upload
+from connector.reader import read_json
 
 CHUNK: Final = 1 << 20
-LARGEST_BODY: Final = 64 << 20
-DECODERS: Final = {"": None, "identity": None, "gzip": 31}
-
-
-def _strict_loads(body: bytes) -> Any:
-    """As orjson reads it: NaN, Infinity and halves of surrogate pairs are no JSON (RFC 8259, RFC 3629)."""
-    value = json.loads(body.decode(), parse_constant=_no_constant)
-    if b"\\ud" in body or b"\\uD" in body:
-        json.dumps(value, ensure_ascii=False).encode()
-    return value
-
-
-def _no_constant(word: str) -> Any:
-    raise ValueError(f"{word} is not JSON")
-
-
-_loads: Callable[[bytes], Any]
-try:
-    from orjson import loads as _loads
-except ImportError:
-    _loads = _strict_loads
-
-
-class Reader:
-    """Collects one body, never more than ``largest`` bytes on the wire or decoded."""
-
-    def __init__(self, encoding: str = "", largest: int = LARGEST_BODY) -> None:
-        if encoding not in DECODERS:
-            raise MalformedResponse("the answer is encoded in a way that was not asked for; nothing was read")
-        window = DECODERS[encoding]
-        self._gzip = zlib.decompressobj(window) if window else None
-        self._parts: list[bytes] = []
-        self._room = self._wire_room = largest
-
-    def feed(self, chunk: bytes) -> None:
-        self._wire_room -= len(chunk)
-        if self._gzip is not None:
-            chunk = self._inflate(self._gzip, chunk)
-        self._room -= len(chunk)
-        if self._room < 0 or self._wire_room < 0:
-            raise ResponseTooLarge(f"the answer is larger than {LARGEST_BODY >> 20} MiB; it was not read to its end")
-        self._parts.append(chunk)
-
-    def _inflate(self, gzip: "zlib._Decompress", chunk: bytes) -> bytes:
-        try:
-            return gzip.decompress(chunk, max(self._room, 0) + 1)
-        except zlib.error:
-            raise damaged("the compressed answer is damaged") from None
-
-    def body(self) -> bytes:
-        """The whole body; raises Truncated where the compressed content ended early."""
-        if self._gzip is not None and not self._gzip.eof:
-            raise damaged("the compressed answer ended early")
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-
-
-def damaged(message: str) -> Truncated:
-    """An answer came, so its request was sent: only a read may be asked again."""
-    return Truncated(message, outcome="rejected", retryable=True)
-
-
-def read_json(body: bytes) -> tuple[Any, bool]:
-    """The decoded body and whether it was JSON; NaN and Infinity are not (RFC 8259)."""
-    if not body or body[:1] in b"<":
-        return None, False
-    try:
-        return _loads(body), True
-    except (ValueError, RecursionError):
-        return None, False
 
 
 def encoded(call: Call) -> tuple[bytes, str | None]:
@@ -124,12 +50,18 @@ def _query(pairs: tuple[tuple[str, str], ...]) -> str:
 
 
 def reply_of(
-    status: int, body: bytes, content_type: str, retry_after: str | None, date: str | None, sent: Sent | None = None
+    status: int,
+    body: bytes,
+    content_type: str,
+    retry_after: str | None,
+    date: str | None,
+    sent: Sent | None = None,
+    hidden: tuple[str, ...] = (),
 ) -> Reply:
     """The reply of a complete answer; where it has no Date, the clock here says when it came."""
-    value, is_json = read_json(body)
+    value, problem = read_json(body)
     answered_at = read_answered_at(date) or rfc3339(datetime.now(UTC))
-    return Reply(status, value, is_json, content_type, len(body), retry_after, answered_at, sent)
+    return Reply(status, value, problem, content_type, len(body), retry_after, answered_at, sent, hidden)
 
 
 @lru_cache(maxsize=16)
@@ -214,9 +146,3 @@ def changed_file() -> InputRefused:
 def _field(boundary: str, name: str, value: str) -> bytes:
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n'
     return head.encode() + value.encode("utf-8", "replace") + b"\r\n"
-
-
-def file_stat(path: Path) -> tuple[int, int, int, int]:
-    """What must not move while a file is sent: device, inode, size, time of change."""
-    found = path.stat()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

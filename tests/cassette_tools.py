@@ -29,6 +29,7 @@ from vcr.serializers import yamlserializer
 
 from connector import AsyncConnector, Connector, Outcome, Settings, SpectraError
 from connector.emulator import serve
+from connector.network import Network
 
 CASSETTES: Final = Path(__file__).parent / "cassettes"
 HOST: Final = "https://appliance.example.com"
@@ -345,9 +346,10 @@ def converse_async(settings: Settings, said: Sequence[Say], time: Time) -> list[
 def summed_up(told: Told) -> dict[str, Any]:
     """An outcome as it is kept beside a recording: STIX by the types of its objects."""
     if isinstance(told, SpectraError):
-        return {"error": told.as_dict()}
+        return {"error": told.as_dict() | {"operation_id": None}}
     shown = told.as_dict()
     bundle = shown.pop("stix")
+    shown.pop("operation_id")  # another one in each run
     return shown | {"stix_types": stix_types(bundle)}
 
 
@@ -498,6 +500,7 @@ class Detour(httpx.BaseTransport):
     def __init__(self, address: str) -> None:
         self._to = httpx.URL(address)
         self._inner = httpx.HTTPTransport(verify=False, trust_env=False)  # plain HTTP on loopback
+        self.network = Network()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.url = request.url.copy_with(scheme=self._to.scheme, host=self._to.host, port=self._to.port)

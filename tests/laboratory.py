@@ -116,7 +116,8 @@ class Lab:
         return [line.split()[1] for line in self.requests]
 
     def settings(self, **more: Any) -> Settings:
-        return Settings(**{"url": self.url, "token": self.token} | more)
+        """Settings for this appliance; its crawler reaches loopback only, so internal URLs are allowed."""
+        return Settings(**{"url": self.url, "token": self.token, "allow_internal_urls": True} | more)
 
     def connector(self, **more: Any) -> Connector:
         """A connector whose pauses move the clocks instead of passing."""

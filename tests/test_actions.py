@@ -224,7 +224,7 @@ def waiting(lab):
     return lab
 
 
-FILE, LINK, HASH = {"content_base64": "YWJj"}, {"url": "http://127.0.0.1:1/"}, {"hash_value": SHA1}
+FILE, LINK, HASH = {"content_base64": "YWJj"}, {"url": "http://www.example.com/a"}, {"hash_value": SHA1}
 PUBLIC_FILE, CLOUD = FILE | {"analysis": "cloud"}, {"hash_value": NOBODY, "localonly": False}
 BOTH = ("current", "legacy")
 # state of the appliance, action, params, generations, error, outcome, exit code, requests of the last step
@@ -236,7 +236,7 @@ STATES = {
     "full memory, a file": ({"memory_percent": 95.0}, "submit_file", FILE, BOTH, CapacityError, 429, 3),
     "full memory, a URL": ({"memory_percent": 95.0}, "submit_url", LINK, BOTH, CapacityError, 429, 3),
     "too large a file": ({"max_upload_bytes": 2}, "submit_file", FILE, BOTH, FileTooLarge, 413, 1),
-    "no quota, a public file": ({"cloud_quota": 0}, "submit_file", PUBLIC_FILE, BOTH, CapacityError, 429, 3),
+    "no quota, a public file": ({"cloud_quota": 0}, "submit_file", PUBLIC_FILE, BOTH, QuotaError, 429, 2),
     "no quota, a look-up": (
         {"cloud_quota": 0},
         "get_ticloud_reputation",
@@ -282,7 +282,7 @@ class TestStates:
             outcome = connector.run("submit_file", {"content_base64": "eHl6"})
 
         assert outcome.branch == "submitted"
-        assert waiting.time.slept == [1.0]
+        assert waiting.time.slept == pytest.approx([15.75])
 
     @pytest.mark.parametrize("generation", BOTH)
     def test_a_wrong_token_is_an_auth_error_everywhere(self, waiting, generation):
@@ -330,7 +330,7 @@ class TestStates:
             waiting.run("submit_url", LINK, api_generation="current")
 
         assert refused.value.retry_after == (None if form == "none" else 7.0)
-        assert waiting.time.slept == ([1.0, 2.0] if form == "none" else pytest.approx([7.35, 7.35]))
+        assert waiting.time.slept == pytest.approx([15.75, 31.5] if form == "none" else [7.35, 7.35])
 
 
 class TestPrivacy:

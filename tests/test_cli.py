@@ -95,7 +95,7 @@ class TestRun:
         ("action", "params", "branch"),
         [
             ("get_classification", {"hash_value": "0" * 40}, "not_found"),
-            ("submit_url", {"url": "http://127.0.0.1:1/"}, "submitted"),
+            ("submit_url", {"url": "http://www.example.com/a"}, "submitted"),
             ("bulk_delete", {"hash_values": ["0" * 40], "plan": True}, "not_found"),
             ("test_connection", {}, "ok"),
         ],
@@ -152,7 +152,8 @@ class TestRun:
         error = error_of(out)
         assert (code, err) == (2, "")
         assert set(error) == {
-            *("code", "message", "outcome", "retryable", "retry_after", "status", "hint", "violations"),
+            *("code", "message", "outcome", "retryable", "retry_after", "status", "hint"),
+            *("operation_id", "violations"),
         }
         assert error["violations"][0]["pointer"] == "/hash_value"
 
@@ -181,7 +182,7 @@ class TestRun:
 
     def test_a_submission_without_an_answer_exits_with_5(self, lab: Lab, call):
         lab.fault("/api/uploads/", method="POST", cut="before")
-        params = '{"url": "http://127.0.0.1:1/"}'
+        params = '{"url": "http://www.example.com/a"}'
 
         code, out, _ = call("run", "submit_url", params, "--set", "api_generation=legacy", lab=lab)
 
@@ -234,7 +235,9 @@ class TestRun:
 
     def test_a_stix_file_that_cannot_be_written_is_refused_before_anything_is_sent(self, lab: Lab, call, tmp_path):
         for path in (tmp_path, tmp_path / "gone" / "bundle.json"):
-            code, out, _ = call("run", "submit_url", '{"url": "http://127.0.0.1:1/"}', "--stix", str(path), lab=lab)
+            code, out, _ = call(
+                "run", "submit_url", '{"url": "http://www.example.com/a"}', "--stix", str(path), lab=lab
+            )
 
             assert (code, error_of(out)["code"]) == (2, "config")
 

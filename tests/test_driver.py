@@ -39,6 +39,7 @@ from connector.errors import (
     Truncated,
     UnexpectedResponse,
 )
+from connector.reader import Limits
 from tests.laboratory import ROOT, Lab, RawServer, Time, http_answer, run
 
 TOKEN = "canary-token-0123456789abcdef"
@@ -238,14 +239,17 @@ BROKEN = {
     "half a gzip": (http_answer(GZIPPED[:-9], content_encoding="gzip"), Truncated),
     "a damaged gzip": (http_answer(b"\x1f\x8b" + b"x" * 40, content_encoding="gzip"), Truncated),
     "a gzip bomb": (http_answer(BOMB, content_encoding="gzip"), ResponseTooLarge),
+    "a gzip of a gzip": (http_answer(gzip.compress(GZIPPED), content_encoding="gzip, gzip"), ResponseTooLarge),
+    "a gzip with more behind it": (http_answer(GZIPPED + b"more", content_encoding="gzip"), MalformedResponse),
+    "a name twice": (http_answer(b'{"results": [], "results": []}'), MalformedResponse),
     "an encoding nobody asked for": (http_answer(zlib.compress(b"{}"), content_encoding="br"), MalformedResponse),
     "a page": (http_answer(b"<html>login</html>", content_type="text/html"), UnexpectedResponse),
     "a page that says it is JSON": (http_answer(b"<html>login</html>"), UnexpectedResponse),
-    "no JSON": (http_answer(b'{"results": ['), UnexpectedResponse),
-    "NaN": (http_answer(b'{"results": [NaN]}'), UnexpectedResponse),
+    "no JSON": (http_answer(b'{"results": ['), MalformedResponse),
+    "NaN": (http_answer(b'{"results": [NaN]}'), MalformedResponse),
     "a list": (http_answer(b"[7]"), MalformedResponse),
-    "an empty body": (http_answer(b""), UnexpectedResponse),
-    "a hundred thousand brackets": (http_answer(b"[" * 100_000), UnexpectedResponse),
+    "an empty body": (http_answer(b""), MalformedResponse),
+    "a hundred thousand brackets": (http_answer(b"[" * 100_000), MalformedResponse),
     "a redirect": (http_answer(b"", "302 Found", location="/login/"), UnexpectedResponse),
     "a permanent redirect": (http_answer(b"", "308 Moved", location="http://127.0.0.1:1/"), UnexpectedResponse),
     "a gateway error": (http_answer(b"<html></html>", "504 Gateway Timeout", content_type="text/html"), ServerError),
@@ -302,7 +306,7 @@ class TestBrokenAnswers:
 
     @every_lane
     def test_an_answer_that_never_ends_is_cut_at_its_limit(self, lane, monkeypatch):
-        monkeypatch.setattr("connector.wire.Reader.__init__.__defaults__", ("", 1 << 20))
+        monkeypatch.setattr("connector.reader.Reader.__init__.__defaults__", ("", Limits(wire=1 << 20)))
 
         def endless(connection, asked):
             connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n[")

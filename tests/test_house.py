@@ -20,19 +20,36 @@ FILES = sorted(path for path in HOUSE.rglob("*.py") if EMULATOR not in path.pare
 FLOORS: dict[str, tuple[str, ...]] = {
     "0 face": ("__init__", "version"),
     "1 ground": ("errors", "vocabulary", "glossary", "stream"),
-    "2 nouns": ("plan", "verdict", "outcome", "settings", "query", "wire"),
+    "2 nouns": (
+        *("operation", "plan", "verdict", "outcome", "settings", "query", "wire", "reader"),
+        *("reserved", "zones", "privacy"),
+    ),
     "3 policy, mapping, I/O": (
-        *("retry", "tls", "http", "exchange", "driver", "async_driver", "fast"),
+        *(
+            "health",
+            "retry",
+            "tls",
+            "network",
+            "http",
+            "failures",
+            "files",
+            "exchange",
+            "driver",
+            "async_driver",
+            "fast",
+        ),
+        *("journal", "journal_moves", "journal_owner", "journal_place", "journal_table", "intent"),
         "certificate",
         *("stix", "stix_context", "stix_forms", "stix_ids", "stix_merge"),
         *("stix_objects", "stix_specimens", "stix_terms", "stix_text"),
     ),
-    "4 what an action is": ("action", "endpoints", "steps", "searching"),
+    "4 what an action is": ("endpoint", "action", "endpoints", "steps", "searching"),
     "5 actions": ("actions", "actions.*"),
     "6 users of the actions": (
         "check",
         "client",
         "async_client",
+        "recording",
         "contract",
         "probing",
         "diagnosis",
@@ -48,6 +65,22 @@ NEIGHBOURS: dict[tuple[str, str], str] = {
     ("__init__", "version"): "the version, where nothing else is loaded for it",
     ("outcome", "verdict"): "an outcome holds verdicts",
     ("wire", "plan"): "wire turns the values of plan into bytes and back",
+    ("plan", "operation"): "a plan recalls operations",
+    ("wire", "reader"): "a reply holds what the reader believed of its body",
+    ("settings", "zones"): "the setting private_zones is checked where it is read",
+    ("zones", "reserved"): "the tables of what is not public",
+    ("privacy", "zones"): "what is internal never becomes public",
+    ("retry", "health"): "what a retry takes from the budget",
+    ("http", "network"): "the transport's connections keep to a deadline",
+    ("intent", "journal"): "the one way to the journal",
+    ("driver", "intent"): "nothing that changes something leaves before its intent is on the disk",
+    ("driver", "failures"): "what an exchange without an answer did",
+    ("driver", "files"): "a look at a file hashes it",
+    ("exchange", "failures"): "what a failure means, in one table",
+    ("exchange", "files"): "an upload's file is opened there",
+    ("exchange", "health"): "health goes with the wire",
+    ("fast", "failures"): "as above",
+    ("client", "recording"): "an action that changes something is recorded",
     ("exchange", "http"): "http is the one place that imports httpx",
     ("driver", "http"): "as above",
     ("async_driver", "http"): "as above",
@@ -60,7 +93,9 @@ NEIGHBOURS: dict[tuple[str, str], str] = {
     ("async_driver", "exchange"): "what both drivers share",
     ("async_driver", "driver"): "submissions go through the blocking driver, in a thread",
     ("async_driver", "fast"): "the transport of an extra, imported where it is installed",
-    ("endpoints", "action"): "endpoints are values of a class of action",
+    ("action", "endpoint"): "an action has endpoints",
+    ("endpoints", "endpoint"): "they are values of its class",
+    ("steps", "endpoint"): "as above",
     ("steps", "action"): "steps are plans that ask endpoints",
     ("steps", "endpoints"): "as above",
     ("searching", "action"): "the schema twin of 'exactly one of' is there",
@@ -73,11 +108,12 @@ NEIGHBOURS: dict[tuple[str, str], str] = {
     ("directory", "check"): "the parameters of every submission are checked once, before the first file",
 }
 # Packages and files that are one idea in several rooms: the first may import the others, and these each other.
-ROOMS = {"stix": "stix_", "directory": "submitting", "cli": "cli."}
+ROOMS = {"stix": "stix_", "journal": "journal_", "directory": "submitting", "cli": "cli."}
 
 # Who may import a heavy or foreign package.
 BORDERS: dict[str, set[str]] = {
     "httpx": {"http"},
+    "httpcore": {"network"},
     "aiohttp": {"fast"},
     "stix2": {"stix"},
 }

@@ -1,5 +1,6 @@
 """Plans, driven with next() and send(): no clock, no socket, no randomness. Every decision is a value."""
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.action import Context, Endpoint, Memory, choose, exists, request
+from connector.action import Context, Memory, choose, exists, request
 from connector.actions import find
 from connector.actions.advanced_search import page_cursors
 from connector.actions.bulk_delete import seal
 from connector.check import checked
+from connector.endpoint import Endpoint
 from connector.endpoints import (
     CLASSIFICATION_V3,
     DELETE_V2,
@@ -28,6 +30,7 @@ from connector.errors import (
     AuthError,
     BadRequest,
     CapacityError,
+    CircuitOpen,
     ConfigError,
     ConnectFailed,
     DeadlineExceeded,
@@ -47,7 +50,7 @@ from connector.errors import (
     Truncated,
     UnexpectedResponse,
 )
-from connector.plan import Call, Inspect, Pause, Reply, Sent
+from connector.plan import Call, Inspect, Judged, Note, Pause, Reply, Sent
 from connector.retry import DEFAULT, persist, read_retry_after
 
 AT = "2026-03-01T12:00:00Z"
@@ -57,20 +60,33 @@ NOBODY = "0" * 40
 
 
 def ok(body=None, status=200, **more):
-    return Reply(
-        status, {} if body is None else body, is_json=True, content_type="application/json", answered_at=AT, **more
-    )
+    return Reply(status, {} if body is None else body, content_type="application/json", answered_at=AT, **more)
 
 
 def page(status=200, **more):
-    return Reply(status, content_type="text/html; charset=utf-8", size=99, answered_at=AT, **more)
+    problem = "is a page, not JSON"
+    return Reply(status, None, problem, content_type="text/html; charset=utf-8", size=99, answered_at=AT, **more)
+
+
+def seen(step):
+    """What a driver brings for a look at a file; every path is a file that holds the word content."""
+    content = step.source if isinstance(step.source, bytes) else b"content"
+    return Sent(hashlib.sha1(content).hexdigest(), hashlib.sha256(content).hexdigest(), len(content))
+
+
+def to_the_next(kind, plan, step):
+    """Go on past what a plan only tells or looks at, to the next step of this kind."""
+    while not isinstance(step, kind):
+        assert isinstance(step, Judged | Note | Inspect)
+        step = plan.send(seen(step) if isinstance(step, Inspect) else None)
+    return step
 
 
 class Driven:
     """Runs a plan on prepared answers and keeps what it asked for; an exception among the answers is thrown in."""
 
     def __init__(self, plan, *answers):
-        self.calls, self.pauses, self.looks, self.result = [], [], [], None
+        self.calls, self.pauses, self.looks, self.judged, self.notes, self.result = [], [], [], [], [], None
         left = iter(answers)
         try:
             step = next(plan)
@@ -88,6 +104,9 @@ class Driven:
             return plan.send(None)
         if isinstance(step, Inspect):
             self.looks.append(step)
+            return plan.send(seen(step))
+        if isinstance(step, Judged | Note):
+            (self.judged if isinstance(step, Judged) else self.notes).append(step)
             return plan.send(None)
         self.calls.append(step)
         answer = next(left)
@@ -142,7 +161,7 @@ class TestRetrying:
         run = Driven(persist(READ, fine), Truncated("cut"), ok())
 
         assert run.result == ok()
-        assert run.pauses == [Pause(0.0, 0.25)]
+        assert run.pauses == [Pause(0.0, 0.25, cost=10)]
 
     def test_pauses_grow_with_full_jitter(self):
         run = Driven(persist(READ, fine, replace(DEFAULT, attempts=9)), *[Truncated("cut")] * 8, ok())
@@ -152,9 +171,16 @@ class TestRetrying:
 
     def test_throttling_waits_longer(self):
         capacity = CapacityError("full", status=429)
-        run = Driven(persist(SUBMIT, lambda reply: None if reply.status == 200 else capacity), ok(status=429), ok())
+        run = Driven(persist(READ, lambda reply: None if reply.status == 200 else capacity), ok(status=429), ok())
 
-        assert run.pauses == [Pause(0.0, 2.0)]
+        assert run.pauses == [Pause(0.0, 2.0, cost=5)]
+
+    def test_a_submission_that_found_no_room_waits_long_and_ever_longer(self):
+        capacity = CapacityError("full", status=429)
+        replies = ok(status=429), ok(status=429), ok()
+        run = Driven(persist(SUBMIT, lambda reply: None if reply.status == 200 else capacity), *replies)
+
+        assert run.pauses == [Pause(15.0, 1.5, cost=5), Pause(30.0, 3.0, cost=5)]
 
     def test_what_is_not_retryable_is_asked_once(self):
         for refusal in (BadRequest("no"), AuthError("no"), TlsError("no"), StorageFull("no"), FileTooLarge("no")):
@@ -202,17 +228,34 @@ class TestRetrying:
         assert failed(DeadlineExceeded, persist(READ, fine), late) is late
 
     def test_when_the_pause_would_pass_the_deadline_the_failure_itself_is_raised(self):
+        assert self.after_a_pause_that_raises(DeadlineExceeded("no time left")) is SERVER
+
+    def test_when_the_budget_has_no_retry_left_the_failure_itself_is_raised(self):
+        assert self.after_a_pause_that_raises(CircuitOpen("the budget is used up")) is SERVER
+
+    def after_a_pause_that_raises(self, error):
         plan = persist(READ, lambda _: SERVER)
         next(plan)
-        assert isinstance(plan.send(ok()), Pause)
+        assert plan.send(ok()) == Judged(READ, SERVER)
+        assert isinstance(plan.send(None), Pause)
 
         with pytest.raises(ServerError) as raised:
-            plan.throw(DeadlineExceeded("no time left"))
+            plan.throw(error)
 
-        assert raised.value is SERVER
+        return raised.value
+
+    def test_every_end_of_a_call_is_told_with_what_its_retries_cost(self):
+        run = Driven(persist(READ, fine), Truncated("cut"), ok(status=500), ok())
+
+        assert [(told.error and told.error.code, told.spent) for told in run.judged] == [
+            ("truncated", 0),
+            ("server", 0),
+            (None, 20),
+        ]
 
     @pytest.mark.parametrize(
-        ("seconds", "pauses"), [(10.0, [Pause(10.0, 1.0)]), (0.0, [Pause(0.0, 0.0)]), (120.0, [Pause(120.0, 12.0)])]
+        ("seconds", "pauses"),
+        [(10.0, [Pause(10.0, 1.0, 5)]), (0.0, [Pause(0.0, 0.0, 5)]), (120.0, [Pause(120.0, 12.0, 5)])],
     )
     def test_retry_after_is_kept_to(self, seconds, pauses):
         refusal = CapacityError("full", retry_after=seconds)
@@ -343,7 +386,7 @@ class TestMeaning:
 
     @pytest.mark.parametrize("value", [[], "text", 5, None, True])
     def test_json_that_is_no_object_is_an_error(self, value):
-        reply = Reply(200, value, is_json=True, content_type="application/json", answered_at=AT)
+        reply = Reply(200, value, content_type="application/json", answered_at=AT)
 
         assert failed(MalformedResponse, request(SEARCH_V3), reply).code == "malformed_response"
 
@@ -598,11 +641,13 @@ class TestSearching:
         """Drive a search against an endless patience: pages cut from range(total)."""
         step = next(plan)
         while True:
+            step = to_the_next(Call, plan, step)
             size, number = step.json["records_per_page"], step.json["page"]
             start = (number - 1) * size
             entries = [entry(n) for n in range(start, min(total, start + size))]
             try:
-                step = plan.send(search_page(entries, more=start + size < total))
+                told = plan.send(search_page(entries, more=start + size < total))
+                step = plan.send(None) if isinstance(told, Judged) else told
             except StopIteration as end:
                 return end.value
 
@@ -724,10 +769,25 @@ class TestDeleting:
         assert run.result.branch == "partial"
         assert [line.state for line in run.result.result.entries] == ["deleted", "still_there"]
 
-    def test_a_deletion_without_an_answer_is_unknown_and_not_sent_again(self):
-        cut = Truncated("cut", outcome="unknown")
+    CUT = Truncated("cut", outcome="unknown")
 
-        assert "get_file_status" in failed(OutcomeUnknown, deleting(digest()), status_of(SHA1), cut).hint
+    def test_a_deletion_whose_answer_was_lost_is_looked_for_and_not_sent_again(self):
+        run = Driven(deleting(digest()), status_of(SHA1), self.CUT, status_of(SHA1), status_of())
+
+        assert [line.state for line in run.result.result.entries] == ["deleted"]
+        assert "the answer to the deletion was lost" in run.result.notices[0]
+        assert sum("delete_bulk" in path for path in run.paths) == 1
+
+    def test_what_is_still_there_after_three_looks_is_told_so(self):
+        run = Driven(deleting(digest()), status_of(SHA1), self.CUT, *[status_of(SHA1)] * 3)
+
+        assert (run.result.branch, run.result.result.entries[0].state) == ("partial", "still_there")
+        assert sum("delete_bulk" in path for path in run.paths) == 1
+
+    def test_a_deletion_whose_answer_was_lost_is_unknown_where_nobody_can_tell(self):
+        error = failed(OutcomeUnknown, deleting(digest()), status_of(SHA1), self.CUT, ok({}, 403))
+
+        assert "get_file_status" in error.hint
 
     def test_a_failure_while_following_never_loses_the_task(self):
         run = Driven(deleting(digest()), status_of(SHA1), ok({"id": 7}, 202), ok({}, 403))
@@ -941,9 +1001,8 @@ class TestSubmitting:
 
     def test_waiting_ends_at_the_deadline_with_a_pending_answer(self):
         plan = self.file_plan(wait=True)
-        next(plan)
-        plan.send(None)
-        assert isinstance(plan.send(self.sent(self.receipt(sha1=SHA1))), Pause)
+        to_the_next(Call, plan, next(plan))
+        to_the_next(Pause, plan, plan.send(self.sent(self.receipt(sha1=SHA1))))
 
         with pytest.raises(StopIteration) as end:
             plan.throw(DeadlineExceeded("no time left"))

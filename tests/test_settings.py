@@ -39,7 +39,7 @@ class TestWhereTheyComeFrom:
         found = load(environ={"SPECTRA_CONFIG": str(path)})
 
         assert (found.url, found.allow_delete, found.file_roots) == (URL, True, (Path("/a"), Path("/b")))
-        assert found.credential() == TOKEN
+        assert found.credential().get_secret_value() == TOKEN
 
     def test_the_environment_wins_over_the_file_and_arguments_over_both(self, toml):
         path = toml(f'url = "{URL}"\ntlp = "red"\ndeadline_seconds = 1\nstix_profile = "full"\n')
@@ -66,7 +66,9 @@ class TestWhereTheyComeFrom:
     def test_credentials_are_replaced_as_a_whole(self, toml, arguments, environ, sent):
         path = toml(f'url = "{URL}"\ntoken = "from-the-file"\n')
 
-        assert load(arguments, environ, path).credential() == sent
+        found = load(arguments, environ, path).credential()
+
+        assert (found and found.get_secret_value()) == sent
 
     def test_words_of_the_environment_become_values(self):
         environ = {
@@ -94,7 +96,10 @@ class TestWhereTheyComeFrom:
             "deadline_seconds": "5",
             "api_generation": "legacy",
             "allow_cloud": "false",
+            "allow_internal_urls": "true",
+            "private_zones": "corp.example.com,198.51.100.0/24",
             "allow_delete": "true",
+            "max_delete": "7",
             "file_roots": "/r",
             "tlp": "red",
             "stix_profile": "full",
@@ -164,7 +169,7 @@ class TestSecrets:
         assert TOKEN not in told
         assert PASSWORD not in told
         assert refused.value.__cause__ is None
-        assert refused.value.__suppress_context__
+        assert refused.value.__context__ is None
 
     def test_settings_cannot_be_changed(self):
         with pytest.raises(ValidationError):
@@ -183,7 +188,7 @@ class TestTokenFile:
 
     @pytest.mark.parametrize("content", [b"0123456789abcdef", b"0123456789abcdef\n", b"  0123456789abcdef\r\n\r\n"])
     def test_spaces_around_the_token_are_ignored(self, tmp_path, content):
-        assert self.settings(tmp_path, content).credential() == "0123456789abcdef"
+        assert self.settings(tmp_path, content).credential().get_secret_value() == "0123456789abcdef"
 
     @pytest.mark.parametrize("content", [b"", b"\n", b"canary-01234567 89", b"canary-0\n1234567", b"\xff\xfe" * 8])
     def test_a_file_that_holds_no_token_is_refused_without_its_content(self, tmp_path, content):

@@ -333,10 +333,10 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_others(desk, monkeypatch):
     desk.write(a="one", b="two")
     opened = os.open
 
-    def refusing(path, *more):
+    def refusing(path, *more, **named):
         if str(path).endswith("/a"):
             raise PermissionError(13, "Permission denied")
-        return opened(path, *more)
+        return opened(path, *more, **named)
 
     monkeypatch.setattr("connector.submitting.tree.os.open", refusing)
 
@@ -497,7 +497,6 @@ def test_a_lost_answer_is_looked_for_by_hash_and_not_sent_again(desk):
 
     assert {event.status for event in told.values()} == {"submitted"}
     assert desk.sent == {sha1("one"): 1, sha1("two"): 1}
-    assert any(isinstance(event, Notice) for event in desk.seen)
     assert sum(desk.lab.time.slept) < 60
 
 
@@ -509,7 +508,7 @@ def test_what_was_never_taken_is_sent_once_more(desk):
 
     assert {event.status for event in told.values()} == {"submitted"}
     assert desk.sent == {sha1("one"): 1, sha1("two"): 1}
-    assert sum(desk.lab.time.slept) >= 60, "not before it was looked for long enough"
+    assert sum(desk.lab.time.slept) >= 15, "not before it was looked for three times"
 
 
 def test_a_twin_of_a_file_in_doubt_waits_for_its_end(desk):
@@ -524,7 +523,7 @@ def test_a_twin_of_a_file_in_doubt_waits_for_its_end(desk):
 
 def test_a_second_lost_answer_is_told_as_unknown(desk):
     desk.write(a="one")
-    desk.lab.tell("faults", faults=[_cut(apply=False), _cut(apply=False)])
+    desk.lab.tell("faults", faults=[_cut(apply=False)] * 4)
 
     told = desk.events()
 
@@ -535,15 +534,15 @@ def test_a_second_lost_answer_is_told_as_unknown(desk):
 
 def test_three_lost_answers_in_a_row_stop_the_run(desk):
     desk.many(20)
-    desk.lab.tell("faults", faults=[_cut(apply=True) | {"nth": "every"}])
+    desk.lab.tell("faults", faults=[_cut(apply=False) | {"nth": "every"}])
 
     with pytest.raises(OutcomeUnknown):
         desk.events(at_once=1)
 
-    assert len(desk.sent) == 3
+    assert desk.sent == {}
     assert {event.error.code for event in desk.final.values()} == {"outcome_unknown"}
     desk.lab.http.delete("/_lab/faults")
-    desk.lab.product.clock.advance(5)
+    desk.lab.product.clock.advance(60)
     assert set(desk.statuses().values()) == {"submitted"}
     assert set(desk.sent.values()) == {1}
 

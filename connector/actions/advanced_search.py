@@ -11,14 +11,15 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from connector.action import DOCS, Action, Answer, Context, Endpoint, Example, choose, request, worst
+from connector.action import DOCS, Action, Answer, Context, Example, choose, request, worst
+from connector.endpoint import Endpoint
 from connector.endpoints import SEARCH_V2, SEARCH_V3
 from connector.errors import InputRefused, MalformedResponse, SpectraError, Violation
 from connector.plan import Plan, Reply
 from connector.searching import SearchBase, query_text
 from connector.steps import Summary, summary
 from connector.verdict import File, Verdict, read_verdict
-from connector.vocabulary import Message
+from connector.vocabulary import Marking, Message
 
 PAGE: Final = 100  # the vendor's most for records_per_page
 MOST: Final = 10_000
@@ -34,6 +35,7 @@ class Params(SearchBase):
     cursor: Annotated[str, Field(min_length=1, max_length=512)] | None = Field(
         None, description="From an earlier result of the same search: goes on where that ended."
     )
+    tlp: Marking | None = None
 
 
 class Result(Message):
@@ -77,7 +79,7 @@ def plan(params: Params, context: Context) -> Plan[Answer]:
     size = min(PAGE, params.limit) if params.cursor is None else _size(params.cursor)
     while found.place is not None and len(found.verdicts) < params.limit and not found.notices:
         try:
-            reply = yield from request(endpoint, json=_body(params, text, found.place.page, size))
+            reply = yield from request(endpoint, json=_body(params, text, found.place.page, size), cloud=params.ticloud)
         except SpectraError as error:
             if not found.verdicts:
                 raise

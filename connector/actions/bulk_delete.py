@@ -1,21 +1,37 @@
 """Delete samples: first a plan that says what would go, then the confirmation of exactly that plan."""
 
 import hmac
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
-from connector.action import DOCS, Action, Answer, Context, Endpoint, Example, choose, request
+from connector.action import DOCS, Action, Answer, Context, Example, UnderWay, choose, request
+from connector.endpoint import Endpoint
 from connector.endpoints import DELETE_V1, DELETE_V2
-from connector.errors import InputRefused, SpectraError, Violation
+from connector.errors import InputRefused, OutcomeUnknown, SpectraError, Violation
 from connector.outcome import Next
 from connector.plan import Plan
-from connector.steps import DeletedEntry, deletion_state, file_statuses, told_of_deletion, until
+from connector.retry import interrupted
+from connector.steps import (
+    DeletedEntry,
+    Statuses,
+    accepted,
+    deletion_state,
+    file_statuses,
+    look_for,
+    told_of_deletion,
+    until,
+)
 from connector.vocabulary import HashList, Message
 
 PLAN_SECONDS: Final = 900  # how long a plan may be confirmed
 CLOCK_SECONDS: Final = 60  # how far the appliance's clock may step back between plan and confirmation
+LOST: Final = (
+    "the answer to the deletion was lost; what became of each hash was looked up, and nothing was sent again: "
+    "what is still there may yet go, or can be planned again"
+)
 _DIGEST: Final[dict[str, Any]] = {
     "type": "string",
     "minLength": 34,
@@ -63,6 +79,7 @@ class Result(Message):
 
 def plan(params: Params, context: Context) -> Plan[Answer]:
     """Plan, or confirm."""
+    refuse_too_many(params, context)
     if params.confirm is None:
         return (yield from _plan(params, context))
     return (yield from _confirm(params, context, params.confirm))
@@ -109,7 +126,26 @@ def _check(params: Params, context: Context, digest: str) -> int:
     return issued
 
 
+def subject(params: Params, context: Context) -> Plan[Mapping[str, Any] | None]:
+    """The hashes to delete, once the confirmation is seen to cover them; a plan changes nothing."""
+    refuse_too_many(params, context)
+    if params.confirm is None:
+        return None
+    _check(params, context, params.confirm)
+    yield from ()  # a plan, though it asks nothing
+    return {"hash_values": list(params.hash_values)}
+
+
+def refuse_too_many(params: Params, context: Context) -> None:
+    if len(params.hash_values) > context.max_delete:
+        wanted = f"must be at most {context.max_delete} hashes (the setting max_delete); delete in several steps"
+        raise InputRefused.of([Violation("/hash_values", wanted)])
+
+
 def _confirm(params: Params, context: Context, digest: str) -> Plan[Answer]:
+    under_way = context.under_way or UnderWay((yield from subject(params, context)) or {})
+    if under_way.receipt is not None or under_way.in_doubt:
+        return (yield from _taken_up(params, context, under_way))
     issued = _check(params, context, digest)
     before = yield from file_statuses(params.hash_values)
     age = datetime.fromisoformat(before.answered_at).timestamp() - issued
@@ -119,30 +155,65 @@ def _confirm(params: Params, context: Context, digest: str) -> Plan[Answer]:
     present = list(before.processed)
     if not present:
         return (yield from _verified(params, endpoint, present))
-    if endpoint is DELETE_V1:
-        yield from request(endpoint, json={"hash_value": present})
-        return (yield from _verified(params, endpoint, present))
-    return (yield from _delete_v2(params, endpoint, present))
+    try:
+        if endpoint is DELETE_V1:
+            yield from request(endpoint, json={"hash_value": present})
+            return (yield from _verified(params, endpoint, present))
+        return (yield from _delete_v2(params, endpoint, present))
+    except OutcomeUnknown as doubt:
+        return (yield from _looked_for(params, endpoint, present, doubt))
+
+
+def _taken_up(params: Params, context: Context, under_way: UnderWay) -> Plan[Answer]:
+    """Go on where an earlier run was interrupted: follow its task, or see what became of it. Nothing is sent again."""
+    endpoint = yield from choose(context, params, DELETE_V2, DELETE_V1)
+    receipt = under_way.receipt
+    if receipt is None or receipt["task_id"] is None:
+        present = params.hash_values if receipt is None else receipt["present"]
+        return (yield from _looked_for(params, endpoint, present, interrupted("destroy")))
+    return (yield from _followed(params, endpoint, receipt["present"], receipt["task_id"], receipt["at"], ()))
+
+
+def _looked_for(params: Params, endpoint: Endpoint, present: list[str], doubt: OutcomeUnknown) -> Plan[Answer]:
+    """See hash by hash what became of a deletion whose answer was lost; it is never sent again."""
+    try:
+        after = yield from look_for(params.hash_values, lambda statuses: not statuses.processed)
+    except SpectraError:
+        raise doubt from None
+    return _gone(params, endpoint, present, after, (LOST,))
 
 
 def _delete_v2(params: Params, endpoint: Endpoint, present: list[str]) -> Plan[Answer]:
-    """Start the task; with ``wait`` follow it to its end. A failure after that never loses the task id."""
+    """Start the task and have its id in the journal; with ``wait`` follow it to its end."""
     reply = yield from request(endpoint, form=tuple(("hash_values", value) for value in present))
     task_id = _task_id(reply.json)
-    if not isinstance(task_id, int | str):
-        return (yield from _verified(params, endpoint, present))
+    task_id = task_id if isinstance(task_id, int | str) else None
+    notices = yield from accepted(Result(entries=(), deleted=0), reply.answered_at, task_id=task_id, present=present)
+    if task_id is None:
+        return (yield from _verified(params, endpoint, present, notices))
+    return (yield from _followed(params, endpoint, present, task_id, reply.answered_at, notices))
+
+
+def _followed(
+    params: Params,
+    endpoint: Endpoint,
+    present: list[str],
+    task_id: int | str,
+    answered_at: str,
+    notices: tuple[str, ...],
+) -> Plan[Answer]:
+    """With ``wait``, to the end of the task. A failure here never loses the task id: it becomes a notice."""
 
     def done() -> Plan[Literal[True] | None]:
         state, _ = yield from deletion_state(task_id)
         return True if state == "done" else None
 
-    notices: tuple[str, ...] = ()
     try:
         if params.wait and (yield from until(done)):
-            return (yield from _verified(params, endpoint, present))
+            return (yield from _verified(params, endpoint, present, notices))
     except SpectraError as error:
-        notices = (f"the deletion was accepted, but following it failed ({error.code}): {error.message}",)
-    return _pending(params, endpoint, set(present), task_id, reply.answered_at, notices)
+        notices += (f"the deletion was accepted, but following it failed ({error.code}): {error.message}",)
+    return _pending(params, endpoint, set(present), task_id, answered_at, notices)
 
 
 def _task_id(body: dict[str, Any]) -> Any:
@@ -152,9 +223,13 @@ def _task_id(body: dict[str, Any]) -> Any:
     return body.get("id", body.get("task_id", within.get("id")))
 
 
-def _verified(params: Params, endpoint: Endpoint, present: list[str]) -> Plan[Answer]:
+def _verified(params: Params, endpoint: Endpoint, present: list[str], notices: tuple[str, ...] = ()) -> Plan[Answer]:
     """Ask for every hash what became of it; the appliance itself warns that "done" does not say that all went."""
     after = yield from file_statuses(params.hash_values)
+    return _gone(params, endpoint, present, after, notices)
+
+
+def _gone(params: Params, endpoint: Endpoint, present: list[str], after: Statuses, notices: tuple[str, ...]) -> Answer:
     told = told_of_deletion(params.hash_values, set(present), set(after.processed))
     return Answer(
         result=Result(entries=told.entries, deleted=told.deleted),
@@ -162,6 +237,7 @@ def _verified(params: Params, endpoint: Endpoint, present: list[str]) -> Plan[An
         answered_at=after.answered_at,
         status=told.status,
         branch=told.branch,
+        notices=notices,
     )
 
 
@@ -197,6 +273,7 @@ ACTION = Action(
     result=Result,
     endpoints=(DELETE_V2, DELETE_V1),
     plan=plan,
+    subject=subject,
     branches=("planned", "deleted", "partial", "pending", "not_found"),
     stix=(),
     egress="none",

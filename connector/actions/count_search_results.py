@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
-from connector.action import DOCS, Action, Answer, Context, Endpoint, Example, choose, request
+from connector.action import DOCS, Action, Answer, Context, Example, choose, request
+from connector.endpoint import Endpoint
 from connector.endpoints import COUNT_V3, COUNT_V3_OTHER
 from connector.errors import EndpointMissing, MalformedResponse
 from connector.plan import Plan, Reply
@@ -31,20 +32,20 @@ def plan(params: Params, context: Context) -> Plan[Answer]:
     for name in ("start_search_date", "end_search_date"):
         if getattr(params, name) is not None:
             body[name] = getattr(params, name)
-    reply = yield from _ask(endpoint, body)
+    reply = yield from _ask(endpoint, body, cloud=params.ticloud)
     if reply is None:
         endpoint = COUNT_V3_OTHER
-        reply = yield from request(endpoint, json=body)
+        reply = yield from request(endpoint, json=body, cloud=params.ticloud)
     total = _total(reply.json)
     if total is None:
         raise MalformedResponse(f"{endpoint.name} answered without a count (/total_count)")
     return Answer(result=Result(query=text, total=total), endpoint=endpoint, answered_at=reply.answered_at)
 
 
-def _ask(endpoint: Endpoint, body: dict[str, Any]) -> Plan[Reply | None]:
+def _ask(endpoint: Endpoint, body: dict[str, Any], *, cloud: bool) -> Plan[Reply | None]:
     """The answer of the first spelling, or None where it is not there."""
     try:
-        reply = yield from request(endpoint, json=body)
+        reply = yield from request(endpoint, json=body, cloud=cloud)
     except EndpointMissing:
         return None
     return reply if reply.status != 404 else None

@@ -8,7 +8,7 @@ from connector.action import DOCS, Action, Answer, Context, Example, choose, wor
 from connector.endpoints import CLASSIFICATION_V1, CLASSIFICATION_V3
 from connector.plan import Plan
 from connector.steps import Summary, classify, local_query, summary
-from connector.vocabulary import HashValue, Message
+from connector.vocabulary import HashValue, Marking, Message
 
 _CONTRADICTION: Final[dict[str, Any]] = {
     "not": {
@@ -30,6 +30,7 @@ class Params(Message):
     av_scanners: bool | None = Field(
         None, description="Adds how many scanners detect the file. Current endpoint only; excludes localonly=true."
     )
+    tlp: Marking | None = None
 
     @model_validator(mode="after")
     def _no_contradiction(self) -> "Params":

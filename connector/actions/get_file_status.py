@@ -9,7 +9,7 @@ from connector.endpoints import FILE_STATUS
 from connector.outcome import Next
 from connector.plan import Plan
 from connector.steps import Statuses, file_statuses
-from connector.vocabulary import Branch, HashList, Message, Status
+from connector.vocabulary import Branch, HashList, Marking, Message, Status
 
 
 class Params(Message):
@@ -19,6 +19,7 @@ class Params(Message):
         description="true: these were submitted a moment ago, so one that the appliance does not know yet is pending. "
         "submit_file sets it in next.",
     )
+    tlp: Marking | None = None
 
 
 class Entry(Message):

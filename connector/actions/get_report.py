@@ -4,13 +4,14 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, WithJsonSchema
 
-from connector.action import DOCS, Action, Answer, Context, Endpoint, Example, choose, request, worst
+from connector.action import DOCS, Action, Answer, Context, Example, choose, request, worst
+from connector.endpoint import Endpoint
 from connector.endpoints import LIST_V1, LIST_V2
 from connector.errors import MalformedResponse
 from connector.plan import Plan, Reply
 from connector.steps import BATCH, Summary, batches, summary
 from connector.verdict import read_verdict
-from connector.vocabulary import HashList, Message, hash_type
+from connector.vocabulary import HashList, Marking, Message, hash_type
 
 _VERDICT: Final = """md5 sha1 sha256 sha512 classification riskscore classification_result classification_reason
  file_type file_subtype file_size local_first_seen local_last_seen"""
@@ -30,6 +31,7 @@ class Params(Message):
         "Current endpoint only.",
         examples=[["tags", "summary", "ticore"]],
     )
+    tlp: Marking | None = None
 
 
 class Result(Message):

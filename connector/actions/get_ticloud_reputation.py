@@ -6,7 +6,7 @@ from connector.action import DOCS, Action, Answer, Context, Example, choose, exa
 from connector.endpoints import CLASSIFICATION_V3, TICLOUD
 from connector.plan import Plan
 from connector.steps import Summary, classify, local_query, summary
-from connector.vocabulary import HashList, HashValue, Message
+from connector.vocabulary import HashList, HashValue, Marking, Message
 
 
 class Params(Message):
@@ -14,6 +14,7 @@ class Params(Message):
 
     hash_value: HashValue | None = None
     hash_values: HashList | None = Field(None, description="Several hashes of one type; one request is made for each.")
+    tlp: Marking | None = None
 
     @model_validator(mode="after")
     def _one(self) -> "Params":

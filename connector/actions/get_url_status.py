@@ -10,12 +10,13 @@ from connector.outcome import Next
 from connector.plan import Plan
 from connector.steps import Summary, TaskId, look_at_url, summary
 from connector.verdict import File
-from connector.vocabulary import Branch, Message, Status, Url
+from connector.vocabulary import Branch, Marking, Message, Status, Url
 
 
 class Params(Message):
     task_id: TaskId = Field(description="Id from submit_url.")
     url: Url | None = None
+    tlp: Marking | None = None
 
 
 class Result(Message):

@@ -4,9 +4,10 @@ import base64
 import binascii
 import hashlib
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -15,22 +16,41 @@ from connector.action import (
     Action,
     Answer,
     Context,
-    Endpoint,
     Example,
+    UnderWay,
     choose,
     exactly_one,
     request,
     require_one,
     worst,
 )
+from connector.endpoint import Endpoint
 from connector.endpoints import SUBMIT_FILE, UPLOADS
-from connector.errors import InputRefused, ResponseMismatch, SpectraError, Violation
+from connector.errors import InputRefused, OutcomeUnknown, ResponseMismatch, SpectraError, Violation
 from connector.outcome import Next
-from connector.plan import Inspect, Plan, Sent, Upload, look
-from connector.steps import Password, Platform, classify_locally, detail_of, file_statuses, refuse_cloud, text_of, until
-from connector.verdict import File, Verdict
-from connector.vocabulary import Comment, Message, Tags
+from connector.plan import Plan, Sent, Upload, look
+from connector.retry import interrupted
+from connector.steps import (
+    Password,
+    Platform,
+    accepted,
+    classify_locally,
+    detail_of,
+    file_statuses,
+    look_for,
+    refuse_cloud,
+    revealed,
+    text_of,
+    until,
+)
+from connector.verdict import File, completed
+from connector.vocabulary import Comment, Marking, Message, Tags
 from connector.wire import safe_filename
+
+RECOVERED: Final = (
+    "the answer to the upload was lost; the appliance was found to have the file, from this submission or an earlier "
+    "one, so tags and comment may be missing"
+)
 
 
 class Params(Message):
@@ -59,6 +79,7 @@ class Params(Message):
     wait: bool = Field(
         False, description="Wait for the verdict, up to deadline_seconds; otherwise the answer is pending with next."
     )
+    tlp: Marking | None = None
 
     @model_validator(mode="after")
     def _one(self) -> "Params":
@@ -69,7 +90,9 @@ class Params(Message):
 class Result(Message):
     """The receipt: what was sent, and under which ids the appliance keeps it."""
 
-    task_id: int | str = Field(description="Id of the processing task on the appliance.")
+    task_id: int | str | None = Field(
+        description="Id of the processing task on the appliance; null where the answer that named it was lost."
+    )
     sha1: str | None = Field(description="SHA-1 that the appliance reports; of the extracted file with a password.")
     sent_sha1: str = Field(description="SHA-1 of the bytes that were sent.")
     sent_sha256: str = Field(description="SHA-256 of the bytes that were sent.")
@@ -78,29 +101,79 @@ class Result(Message):
     created: str | None = Field(None, description="When the appliance created the task.")
     report_url: str | None = Field(None, description="Page of the sample on the appliance.")
     visibility: Literal["private", "public"] = Field(description="public where cloud services were asked for.")
+    recovered: bool = Field(False, description="true where the answer was lost and the file was found to be there.")
+
+
+def subject(params: Params, context: Context) -> Plan[Mapping[str, Any] | None]:
+    """The file: refused where it would become public without leave, then read to its end."""
+    refuse_cloud(
+        context,
+        params.tlp,
+        analysis="sends the file to Spectra Intelligence" if params.analysis else None,
+        rl_cloud_sandbox_platform="runs the file in the cloud sandbox" if params.rl_cloud_sandbox_platform else None,
+    )
+    return asdict((yield from look(_source(params))))
 
 
 def plan(params: Params, context: Context) -> Plan[Answer]:
     """Check, choose the endpoint, upload, compare hashes; with ``wait``, poll and look the verdict up."""
-    platform = params.rl_cloud_sandbox_platform
-    refuse_cloud(
-        context,
-        analysis="sends the file to Spectra Intelligence" if params.analysis else None,
-        rl_cloud_sandbox_platform="runs the file in the cloud sandbox" if platform else None,
-    )
-    source = _source(params)
-    yield from look(Inspect(source))
+    under_way = context.under_way or UnderWay((yield from subject(params, context)) or {})
     endpoint = yield from choose(context, params, SUBMIT_FILE, UPLOADS)
-    upload = Upload(source, _name(params, source), tuple(_fields(params, endpoint)))
-    reply = yield from request(endpoint, upload=upload)
-    detail = detail_of(endpoint, reply)
-    if reply.sent is None:
-        raise TypeError("the driver did not say what it sent")
-    result = _receipt(params, context, detail, reply.sent)
+    result, answered_at, notices = yield from _taken(params, context, endpoint, under_way)
     file = _stored(params, result)
     if not params.wait or result.sha1 is None:
-        return _pending(result, endpoint, reply.answered_at, file, branch="submitted")
-    return (yield from _wait(result, context, endpoint, reply.answered_at, file))
+        return _pending(result, endpoint, answered_at, file, *notices, branch="submitted")
+    return (yield from _wait(result, context, endpoint, answered_at, file, notices))
+
+
+Taken = tuple[Result, str, tuple[str, ...]]
+
+
+def _taken(params: Params, context: Context, endpoint: Endpoint, under_way: UnderWay) -> Plan[Taken]:
+    """The receipt: kept from an earlier run, or got by sending the file, at most twice and only where that is safe."""
+    if under_way.receipt is not None:
+        return Result.model_validate(under_way.receipt["result"]), under_way.receipt["at"], ()
+    doubt = interrupted("upload")
+    if not under_way.in_doubt:
+        try:
+            return (yield from _sent(params, context, endpoint))
+        except OutcomeUnknown as error:
+            doubt = error
+    file = Sent(**under_way.subject)
+    seen_at = yield from _seen(params, file, doubt)
+    if seen_at is not None:
+        result = _recovered(params, file)
+        return result, seen_at, (*(yield from accepted(result, seen_at)), RECOVERED)
+    if params.analysis or params.rl_cloud_sandbox_platform:
+        raise doubt  # once more could detonate it twice, or spend the quota twice
+    try:
+        return (yield from _sent(params, context, endpoint))
+    except SpectraError as error:
+        raise error if error.outcome in {"unknown", "applied"} else doubt from None
+
+
+def _seen(params: Params, file: Sent, doubt: OutcomeUnknown) -> Plan[str | None]:
+    """When the appliance was seen to have the file, None where it has not; raises the doubt where nobody can tell."""
+    if params.archive_password is not None:
+        raise doubt  # the appliance keeps the extracted file, whose hashes are not known here
+    try:
+        found = yield from look_for([file.sha1], lambda statuses: bool(statuses.processed))
+    except SpectraError:
+        raise doubt from None
+    return found.answered_at if found.processed else None
+
+
+def _sent(params: Params, context: Context, endpoint: Endpoint) -> Plan[Taken]:
+    """Upload the file, and have its receipt in the journal."""
+    source = _source(params)
+    upload = Upload(source, _name(params, source), tuple(_fields(params, endpoint)))
+    reply = yield from request(
+        endpoint, upload=upload, cloud=_public(params), secrets=revealed(params.archive_password)
+    )
+    if reply.sent is None:
+        raise TypeError("the driver did not say what it sent")
+    result = _receipt(params, context, detail_of(endpoint, reply), reply.sent)
+    return result, reply.answered_at, (yield from accepted(result, reply.answered_at))
 
 
 def _source(params: Params) -> Path | bytes:
@@ -110,6 +183,10 @@ def _source(params: Params) -> Path | bytes:
         return base64.b64decode(params.content_base64 or "", validate=True)
     except (binascii.Error, ValueError):
         raise InputRefused.of([Violation("/content_base64", "must be base64 (RFC 4648, with padding)")]) from None
+
+
+def _public(params: Params) -> bool:
+    return params.analysis is not None or params.rl_cloud_sandbox_platform is not None
 
 
 def _name(params: Params, source: Path | bytes) -> str:
@@ -129,8 +206,7 @@ def _fields(params: Params, endpoint: Endpoint) -> list[tuple[str, str]]:
         fields.append(("tags", ",".join(params.tags)))
     if params.comment is not None:
         fields.append(("comment", params.comment))
-    if params.archive_password is not None:
-        fields.append(("archive_password", params.archive_password.get_secret_value()))
+    fields += [("archive_password", secret) for secret in revealed(params.archive_password)]
     platform = params.rl_cloud_sandbox_platform
     if endpoint is SUBMIT_FILE:
         analysis: dict[str, Any] = {}
@@ -153,7 +229,6 @@ def _receipt(params: Params, context: Context, detail: dict[str, Any], sent: Sen
             hint="something between here and the appliance changed the file; do not trust a verdict on it",
         )
     href = detail.get("href")
-    public = params.analysis is not None or params.rl_cloud_sandbox_platform is not None
     return Result(
         task_id=detail["id"],
         sha1=sha1,
@@ -163,7 +238,21 @@ def _receipt(params: Params, context: Context, detail: dict[str, Any], sent: Sen
         filename=text_of(detail, "filename"),
         created=text_of(detail, "created"),
         report_url=context.origin + href if isinstance(href, str) and href.startswith("/") else None,
-        visibility="public" if public else "private",
+        visibility="public" if _public(params) else "private",
+    )
+
+
+def _recovered(params: Params, file: Sent) -> Result:
+    """What is known of a file that the appliance has, where its receipt was lost."""
+    return Result(
+        task_id=None,
+        sha1=file.sha1,
+        sent_sha1=file.sha1,
+        sent_sha256=file.sha256,
+        sent_bytes=file.size,
+        filename=params.filename,
+        visibility="public" if _public(params) else "private",
+        recovered=True,
     )
 
 
@@ -195,7 +284,9 @@ def _pending(
     )
 
 
-def _wait(result: Result, context: Context, endpoint: Endpoint, answered_at: str, file: File) -> Plan[Answer]:
+def _wait(
+    result: Result, context: Context, endpoint: Endpoint, answered_at: str, file: File, notices: tuple[str, ...]
+) -> Plan[Answer]:
     """Poll until the sample is processed. A failure here never loses the receipt: it becomes a notice."""
     sha1 = result.sha1 or result.sent_sha1
 
@@ -205,12 +296,12 @@ def _wait(result: Result, context: Context, endpoint: Endpoint, answered_at: str
 
     try:
         if (yield from until(processed)) is None:
-            return _pending(result, endpoint, answered_at, file)
+            return _pending(result, endpoint, answered_at, file, *notices)
         found = yield from classify_locally(context, sha1)
     except SpectraError as error:
         notice = f"the file was submitted, but waiting for its verdict failed ({error.code}): {error.message}"
-        return _pending(result, endpoint, answered_at, file, notice)
-    verdicts = (_completed(found.verdict, file),) if found.verdict else ()
+        return _pending(result, endpoint, answered_at, file, *notices, notice)
+    verdicts = (completed(found.verdict, file),) if found.verdict else ()
     return Answer(
         result=result,
         endpoint=endpoint,
@@ -218,16 +309,8 @@ def _wait(result: Result, context: Context, endpoint: Endpoint, answered_at: str
         branch=worst(verdicts) if verdicts else "unknown",
         verdicts=verdicts,
         observed=() if verdicts else (file,),
+        notices=notices,
     )
-
-
-def _completed(verdict: Verdict, file: File) -> Verdict:
-    """The verdict with what the receipt knows of its file and the classification does not say."""
-    subject = verdict.subject
-    if not isinstance(subject, File):
-        return verdict
-    size = subject.size if subject.size is not None else file.size
-    return replace(verdict, subject=replace(subject, sha256=subject.sha256 or file.sha256, size=size))
 
 
 ACTION = Action(
@@ -239,6 +322,7 @@ ACTION = Action(
     result=Result,
     endpoints=(SUBMIT_FILE, UPLOADS),
     plan=plan,
+    subject=subject,
     branches=("submitted", "pending", "malicious", "suspicious", "goodware", "unknown"),
     stix=("file", "malware-analysis", "indicator", "malware", "relationship"),
     egress="the file leaves the appliance only with analysis or rl_cloud_sandbox_platform and the setting allow_cloud",

@@ -1,19 +1,35 @@
 """Submit a URL: the appliance downloads it, one level deep, and analyses what it finds."""
 
 import json
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from connector.action import DOCS, Action, Answer, Context, Endpoint, Example, choose, request, worst
+from connector.action import DOCS, Action, Answer, Context, Example, UnderWay, choose, request, worst
+from connector.endpoint import Endpoint
 from connector.endpoints import SUBMIT_URL, UPLOADS
-from connector.errors import JobFailed, SpectraError
+from connector.errors import InputRefused, JobFailed, SpectraError, Violation
 from connector.outcome import Next
 from connector.plan import Plan
-from connector.steps import Password, Platform, UrlJob, detail_of, look_at_url, refuse_cloud, text_of, until
+from connector.retry import interrupted
+from connector.steps import (
+    Password,
+    Platform,
+    UrlJob,
+    accepted,
+    detail_of,
+    look_at_url,
+    refuse_cloud,
+    revealed,
+    text_of,
+    until,
+)
 from connector.verdict import Url
-from connector.vocabulary import Message
+from connector.vocabulary import Marking, Message
 from connector.vocabulary import Url as UrlText
+from connector.zones import inner_reason, malformed_reason
 
 
 class Params(Message):
@@ -28,6 +44,7 @@ class Params(Message):
     wait: bool = Field(
         False, description="Wait for the verdict, up to deadline_seconds; otherwise the answer is pending with next."
     )
+    tlp: Marking | None = None
 
 
 class Result(Message):
@@ -41,33 +58,70 @@ class Result(Message):
     sha1: str | None = Field(None, description="SHA-1 of what was found at the URL, once it is known.")
 
 
-def plan(params: Params, context: Context) -> Plan[Answer]:
-    """Check, choose the endpoint, submit; with ``wait``, poll to the verdict."""
-    platform = params.rl_cloud_sandbox_platform
+def subject(params: Params, context: Context) -> Plan[Mapping[str, Any] | None]:
+    """The URL: refused where it leads inside, or would become public without leave."""
     refuse_cloud(
         context,
+        params.tlp,
+        params.url,
         crawler="makes the URL and what it holds public" if params.crawler == "cloud" else None,
-        rl_cloud_sandbox_platform="runs the URL in the cloud sandbox" if platform else None,
+        rl_cloud_sandbox_platform="runs the URL in the cloud sandbox" if params.rl_cloud_sandbox_platform else None,
     )
+    refuse_address(params, context)
+    yield from ()  # a plan, though it asks nothing
+    return {"url": params.url}
+
+
+def refuse_address(params: Params, context: Context) -> None:
+    """Refuse a URL whose host cannot be told surely, or lies inside: the appliance itself would go there (SSRF)."""
+    wrong = malformed_reason(params.url)
+    if wrong:
+        raise InputRefused.of([Violation("/url", wrong)])
+    inside = inner_reason(params.url, context.private_zones)
+    if inside and not context.allow_internal_urls:
+        wanted = f"leads inside, where the appliance must not be sent: {inside}; to allow it, set allow_internal_urls"
+        raise InputRefused.of([Violation("/url", wanted)])
+
+
+def plan(params: Params, context: Context) -> Plan[Answer]:
+    """Check, choose the endpoint, submit; with ``wait``, poll to the verdict."""
+    under_way = context.under_way or UnderWay((yield from subject(params, context)) or {})
     endpoint = yield from choose(context, params, SUBMIT_URL, UPLOADS)
-    reply = yield from request(endpoint, form=_fields(params, endpoint))
+    if under_way.receipt is not None:
+        result, answered_at = Result.model_validate(under_way.receipt["result"]), str(under_way.receipt["at"])
+        notices: tuple[str, ...] = ()
+    elif under_way.in_doubt:
+        raise interrupted("submit")
+    else:
+        result, answered_at, notices = yield from _sent(params, endpoint)
+    if not params.wait:
+        return _pending(result, endpoint, answered_at, "submitted", *notices)
+    return (yield from _wait(result, endpoint, answered_at, notices))
+
+
+def _sent(params: Params, endpoint: Endpoint) -> Plan[tuple[Result, str, tuple[str, ...]]]:
+    """Submit the URL, and have its receipt in the journal. What the appliance words never repeats its query."""
+    query = urlsplit(params.url).query
+    secrets = (*revealed(params.archive_password), *((query,) if query else ()))
+    reply = yield from request(endpoint, form=_fields(params, endpoint), cloud=_public(params), secrets=secrets)
     detail = detail_of(endpoint, reply)
     result = Result(
         task_id=detail["id"],
         url=params.url,
         crawler=params.crawler,
         created=text_of(detail, "created"),
-        visibility="public" if params.crawler == "cloud" or platform else "private",
+        visibility="public" if _public(params) else "private",
     )
-    if not params.wait:
-        return _pending(result, endpoint, reply.answered_at, "submitted")
-    return (yield from _wait(result, endpoint, reply.answered_at))
+    return result, reply.answered_at, (yield from accepted(result, reply.answered_at))
+
+
+def _public(params: Params) -> bool:
+    return params.crawler == "cloud" or params.rl_cloud_sandbox_platform is not None
 
 
 def _fields(params: Params, endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
     fields = [("url", params.url), ("crawler", params.crawler)]
-    if isinstance(params.archive_password, SecretStr):
-        fields.append(("archive_password", params.archive_password.get_secret_value()))
+    fields += [("archive_password", secret) for secret in revealed(params.archive_password)]
     platform = params.rl_cloud_sandbox_platform
     if platform and endpoint is SUBMIT_URL:
         fields.append(("analysis", json.dumps({"rl_dynamic_analysis": {"platform": platform}})))
@@ -76,7 +130,7 @@ def _fields(params: Params, endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
     return tuple(fields)
 
 
-def _wait(result: Result, endpoint: Endpoint, answered_at: str) -> Plan[Answer]:
+def _wait(result: Result, endpoint: Endpoint, answered_at: str, notices: tuple[str, ...]) -> Plan[Answer]:
     """Poll until the URL is analysed. A poll that fails never loses the receipt: it becomes a notice."""
 
     def complete() -> Plan[UrlJob | None]:
@@ -89,15 +143,16 @@ def _wait(result: Result, endpoint: Endpoint, answered_at: str) -> Plan[Answer]:
         raise
     except SpectraError as error:
         notice = f"the URL was submitted, but waiting for its verdict failed ({error.code}): {error.message}"
-        return _pending(result, endpoint, answered_at, "pending", notice)
+        return _pending(result, endpoint, answered_at, "pending", *notices, notice)
     if job is None:
-        return _pending(result, endpoint, answered_at, "pending")
+        return _pending(result, endpoint, answered_at, "pending", *notices)
     return Answer(
         result=result.model_copy(update={"sha1": job.sha1}),
         endpoint=endpoint,
         answered_at=job.answered_at,
         branch=worst(job.verdicts) if job.verdicts else "unknown",
         verdicts=job.verdicts,
+        notices=notices,
     )
 
 
@@ -125,6 +180,7 @@ ACTION = Action(
     result=Result,
     endpoints=(SUBMIT_URL, UPLOADS),
     plan=plan,
+    subject=subject,
     branches=("submitted", "pending", "malicious", "suspicious", "goodware", "unknown"),
     stix=("url", "file", "malware-analysis", "indicator", "malware", "relationship"),
     egress="the URL and what it holds become public with crawler=cloud, or reach the cloud sandbox with "

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "actions": ("actions", "List the actions."),
     "schema": ("actions", "Print the schemas of an action."),
     "submit-dir": ("submit_dir", "Submit every file of a directory."),
+    "journal": ("journal", "List, show and resolve submissions and deletions."),
     "doctor": ("doctor", "Check settings, TLS, token and endpoints."),
     "trust": ("trust", "Show an appliance's certificate and write it for ca_file."),
     "appliance": ("appliance", "Serve the embedded appliance emulator."),

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from connector.errors import ConfigError
 from connector.settings import Settings
 
+_LISTS: Final[dict[str, Callable[[str], list[Any]]]] = {
+    "file_roots": lambda value: [Path(part) for part in value.split(":") if part],
+    "private_zones": lambda value: [part for part in value.split(",") if part],
+}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -37,7 +41,7 @@ def settings_from(
         name, equals, value = item.partition("=")
         if not equals or name not in Settings.model_fields:
             raise ConfigError(f"--set takes NAME=VALUE with one of {', '.join(Settings.model_fields)}")
-        values[name] = [Path(part) for part in value.split(":") if part] if name == "file_roots" else value
+        values[name] = _LISTS[name](value) if name in _LISTS else value
     settings = Settings.load(values, file=config)
     update = {"file_roots": (Path.cwd(),)} if settings.file_roots is None else {}
     return settings.model_copy(update=update | fixed)

@@ -84,9 +84,10 @@ def submit_dir(
     _require_directory(directory)
     from connector.client import Connector
     from connector.directory import Options, submit_directory
+    from connector.settings import IN_MEMORY  # the manifest is the journal of a directory
 
     options = Options(root=directory, **choices)
-    settings = settings_from(url, token, config, assigned, file_roots=(directory,))
+    settings = settings_from(url, token, config, assigned, file_roots=(directory,), state=IN_MEMORY)
     shown = _Shown(as_json=wants_json(forced=as_json))
     with _stopping() as stop, Connector(settings) as connector:
         events = submit_directory(connector, settings, options, stop=stop)

@@ -15,6 +15,7 @@ from connector.actions.submit_file import Result
 from connector.errors import (
     AuthError,
     CapacityError,
+    CircuitOpen,
     ConfigError,
     EndpointMissing,
     InputRefused,
@@ -32,7 +33,7 @@ from connector.submitting.manifest import ManifestFile
 from connector.submitting.values import Entry, Landed
 
 _OF_THE_APPLIANCE: Final = (
-    *(AuthError, MaintenanceError, StorageFull, CapacityError, EndpointMissing, ConfigError, StateError),
+    *(AuthError, MaintenanceError, StorageFull, CapacityError, EndpointMissing, ConfigError, StateError, CircuitOpen),
     *(Unreachable, ServerError, UnexpectedResponse),
 )
 _OF_THE_FILE: Final = frozenset({"/file", "/filename"})
@@ -128,13 +129,15 @@ class Sender:
     def _submitted(self, entry: Entry) -> Result:
         """Run the action; while the appliance is out of memory or queue, wait ever longer and ask again."""
         waited, pause = 0.0, _FIRST_WAIT
+        full: SpectraError | None = None
         while True:
             try:
                 result = self._connector.run("submit_file", {**self._terms.params, "file": str(entry.place)}).result
-            except CapacityError as error:
+            except (CapacityError, CircuitOpen) as error:
+                full = error if isinstance(error, CapacityError) or full is None else full
                 seconds = max(pause, error.retry_after or 0.0)
                 if self.trouble or waited + seconds > self._terms.patience or self._stop.wait(seconds):
-                    raise
+                    raise full from None
                 waited, pause = waited + seconds, min(_LONGEST_WAIT, pause * 2)
             else:
                 if not isinstance(result, Result):

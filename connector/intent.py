@@ -1,0 +1,111 @@
+"""Between a plan and the journal: nothing that changes something leaves before its intent is on the disk."""
+
+import threading
+from dataclasses import dataclass
+from typing import Literal
+
+from connector.errors import InputRefused, StateError, Violation
+from connector.journal import Journal
+from connector.operation import Entry, Operation
+from connector.plan import Note
+from connector.settings import IN_MEMORY, state_folder
+
+
+@dataclass(slots=True)
+class Current:
+    """The operation of one run, and how far its line in the journal is."""
+
+    operation: Operation | None = None
+    state: Literal["", "intent", "accepted", "settled"] = ""
+    was_in_doubt: bool = False
+
+
+class Intents:
+    """The journal of one client, opened when something is about to change; reads never touch the disk."""
+
+    def __init__(self, state: str | None) -> None:
+        self._state = state
+        self._journal: Journal | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def journal(self) -> Journal:
+        """The open journal.
+
+        Raises:
+            StateError: when it cannot be opened; nothing was sent.
+        """
+        with self._lock:
+            if self._journal is None:
+                in_memory = self._state == IN_MEMORY
+                self._journal = Journal.in_memory() if in_memory else Journal.open(state_folder(self._state))
+            return self._journal
+
+    def recall(self, current: Current, operation: Operation) -> Entry | None:
+        """What is known of an operation of this id.
+
+        Raises:
+            InputRefused: when the id was given to an operation with other parameters.
+            StateError: when it is being run at this moment, or the journal cannot be read.
+        """
+        entry = self.journal.find(operation.id)
+        current.operation = operation
+        if entry is None:
+            return None
+        if entry.fingerprint != operation.fingerprint:
+            wanted = "belongs to another operation; give each its own id, and the same id only to repeat the same one"
+            raise InputRefused.of([Violation("/operation_id", wanted)])
+        if entry.state == "accepted":
+            self.journal.claim(entry.id)
+            current.state = "accepted"
+        elif entry.state == "intent" and self.journal.is_running(entry):
+            raise StateError(
+                f"operation {entry.id} is being run by another process or thread; nothing was sent",
+                hint="wait for it to end, then run the same operation again for its outcome",
+            )
+        current.was_in_doubt = entry.state == "unknown"
+        return entry
+
+    def intend(self, current: Current) -> None:
+        """Have the intent on the disk, once for each run, before the first byte of what changes something.
+
+        Raises:
+            StateError: when that cannot be had; nothing was sent.
+        """
+        if current.operation is None:
+            raise TypeError("a plan recalls its operation before it changes anything")
+        if current.state == "":
+            if current.was_in_doubt:  # a plan sends again only what it looked for and found absent
+                self.journal.resolve(current.operation.id, happened=False, note="looked for, and absent")
+            self.journal.intend(current.operation)
+            current.state = "intent"
+
+    def note(self, current: Current, step: Note) -> None:
+        """Write what became of the operation; one that never came to its intent leaves no line."""
+        if current.operation is None or current.state in {"", "settled"}:
+            return
+        name = current.operation.id
+        if step.state == "accepted":
+            self.journal.accept(name, step.receipt or {})
+            current.state = "accepted"
+            return
+        if step.state == "done":
+            self.journal.finish(name, step.text)
+        elif current.state == "intent" and step.state == "refused":
+            self.journal.refuse(name, step.text)
+        elif current.state == "intent":
+            self.journal.doubt(name, step.text)
+        else:
+            self.journal.release(name)
+        current.state = "settled"
+
+    def leave(self, current: Current) -> None:
+        """End a run that was broken off: what was under way is in doubt, what was accepted can be taken up again."""
+        if current.state in {"intent", "accepted"}:
+            self.note(current, Note("unknown", text="interrupted"))
+
+    def close(self) -> None:
+        with self._lock:
+            if self._journal is not None:
+                self._journal.close()
+                self._journal = None
