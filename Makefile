@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install demo test check format lint types contract bench interop cassettes clean
+.PHONY: install demo test check prove format lint types contract bench interop cassettes clean
 
 install: $(STAMP)
 
@@ -34,6 +34,16 @@ contract: install  ## schemas, manifest and action pages are what the actions sa
 
 check: lint types contract test  ## what continuous integration runs
 
+PROVE_STAMP := .venv-prove/.installed
+
+$(PROVE_STAMP): requirements/prove.lock
+	$(PYTHON) -m venv .venv-prove
+	.venv-prove/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/prove.lock
+	touch $(PROVE_STAMP)
+
+prove: install $(PROVE_STAMP)  ## faults, crashes, fuzz, planted defects and mutants, written to docs/proof.md
+	$(BIN)/python -m tests.prove.run
+
 bench: install  ## ratios against the vendor's SDK, stock httpx and curl, written to benchmarks/results.md
 	$(BIN)/python -m benchmarks.run
 
@@ -44,4 +54,4 @@ cassettes: install  ## record the emulated conversations anew
 	$(BIN)/python tests/cassette_tools.py record
 
 clean:
-	rm -rf .venv .venv-interop .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-interop .venv-prove .mypy_cache .ruff_cache .pytest_cache

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from connector.actions import find
 from connector.actions.advanced_search import PAGE, Result, page_cursors
@@ -11,11 +11,13 @@ from connector.async_driver import AsyncDriver
 from connector.check import checked
 from connector.client import Params, Session, veiled
 from connector.errors import SpectraError
-from connector.journal import Journal
 from connector.outcome import Outcome
 from connector.settings import Settings
 from connector.stream import each
 from connector.verdict import Verdict
+
+if TYPE_CHECKING:
+    from connector.journal import Journal
 
 SEARCH: Final = "advanced_search"
 
@@ -35,7 +37,7 @@ class AsyncConnector:
         return await self._driver.run(self._session.plan(action, ready, operation_id))
 
     @property
-    def journal(self) -> Journal:
+    def journal(self) -> "Journal":
         """The journal of submissions and deletions; StateError when it cannot be opened."""
         return self._driver.blocking.intents.journal
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from pydantic import SecretStr
 
@@ -19,7 +19,6 @@ from connector.endpoint import judge
 from connector.endpoints import TOKEN
 from connector.errors import AuthError, InputRefused, MalformedResponse, SpectraError, Violation
 from connector.exchange import Wire
-from connector.journal import Journal
 from connector.outcome import Next, Outcome
 from connector.plan import Call, Plan, Reply
 from connector.privacy import stricter
@@ -28,6 +27,9 @@ from connector.retry import persist
 from connector.settings import IN_MEMORY, Settings, check_token
 from connector.stix import Bundle, StixOptions, bundle
 from connector.vocabulary import Message, Tlp, Veiled
+
+if TYPE_CHECKING:
+    from connector.journal import Journal
 
 SEARCH: Final = "advanced_search"
 Params = Mapping[str, Any] | Message
@@ -183,7 +185,7 @@ class Connector:
         return self._driver.run(self._session.plan(action, ready, operation_id))
 
     @property
-    def journal(self) -> Journal:
+    def journal(self) -> "Journal":
         """The journal of submissions and deletions; StateError when it cannot be opened."""
         return self._driver.intents.journal
 

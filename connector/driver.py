@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 from connector.errors import SpectraError
-from connector.exchange import Deadline, Wire, read_reply, reader_of, told, upload_of
+from connector.exchange import Deadline, Wire, read_reply, reader_of, seen, told, upload_of
 from connector.failures import unanswered
-from connector.files import digest
 from connector.http import Transport, httpx
 from connector.intent import Current, Intents
 from connector.plan import Brought, Call, Inspect, Judged, Note, Pause, Plan, Recall, Reply, Step
@@ -67,7 +66,7 @@ class Driver:
             case Judged():
                 self.wire.health.judged(step.call, step.error, step.spent)
             case Inspect():
-                return digest(step.source, self.wire.settings.file_roots, lambda: run.deadline.need(0))
+                return seen(step, run.deadline, self.wire.settings)
             case Recall():
                 return self.intents.recall(run.current, step.operation)
             case Note():

@@ -13,16 +13,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import Final
 
 from pydantic import SecretStr
 
 from connector import failures, tls
 from connector.errors import DeadlineExceeded, Happened, SpectraError
-from connector.files import opened
+from connector.files import CHUNK, Opened, digest, opened
 from connector.health import Health
 from connector.http import httpx
-from connector.plan import Call, Pause, Reply, Sent
+from connector.plan import Call, Inspect, Pause, Reply, Sent
 from connector.reader import Reader
 from connector.settings import Settings
 from connector.version import __version__
@@ -164,13 +164,22 @@ def upload_of(call: Call, deadline: Deadline, settings: Settings) -> Iterator[Up
         yield None
         return
     if isinstance(upload.source, bytes):
-        stream: BinaryIO = io.BytesIO(upload.source)
-        size, unchanged = len(upload.source), lambda: True
+        file = Opened(io.BytesIO(upload.source), len(upload.source), lambda: True)
     else:
         file = opened(upload.source, settings.file_roots)
-        stream, size, unchanged = file.stream, file.size, file.unchanged
-    with stream, deadline.extended(size / BYTES_PER_SECOND):
-        yield UploadBody(upload, stream, size, unchanged, lambda: deadline.need(0))
+    with file.stream, deadline.extended(upload.content.size / BYTES_PER_SECOND):
+        yield UploadBody(upload, file.stream, file.unchanged, lambda: deadline.need(0))
+
+
+def seen(step: Inspect, deadline: Deadline, settings: Settings) -> Sent:
+    """Read a file to its end; each mebibyte earns its time, as in an upload."""
+
+    def go_on() -> None:
+        deadline.ends += CHUNK / BYTES_PER_SECOND
+        deadline.need(0)
+
+    with deadline.extended(0):
+        return digest(step.source, settings.file_roots, go_on)
 
 
 def header(response: httpx.Response, name: bytes) -> str:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -105,11 +106,16 @@ def digest(source: Path | bytes, roots: tuple[Path, ...] | None, go_on: Callable
 
 
 def _hashed(chunks: Iterator[bytes | memoryview], size: int, go_on: Callable[[], None]) -> Sent:
+    """Both hashes at once: SHA-256 in a thread of its own (hashlib lets go of the lock), one chunk behind at most."""
     sha1, sha256 = hashlib.sha1(usedforsecurity=False), hashlib.sha256()
-    for chunk in chunks:
-        go_on()
-        sha1.update(chunk)
-        sha256.update(chunk)
+    with ThreadPoolExecutor(1, "sha256") as beside:
+        other: Future[None] | None = None
+        for chunk in chunks:
+            go_on()
+            if other is not None:
+                other.result()
+            other = beside.submit(sha256.update, chunk)
+            sha1.update(chunk)
     return Sent(sha1.hexdigest(), sha256.hexdigest(), size)
 
 

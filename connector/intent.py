@@ -1,14 +1,17 @@
 """Between a plan and the journal: nothing that changes something leaves before its intent is on the disk."""
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from connector.errors import InputRefused, StateError, Violation
-from connector.journal import Journal
 from connector.operation import Entry, Operation
 from connector.plan import Note
 from connector.settings import IN_MEMORY, state_folder
+
+if TYPE_CHECKING:
+    from connector.journal import Journal
 
 
 @dataclass(slots=True)
@@ -29,7 +32,7 @@ class Intents:
         self._lock = threading.Lock()
 
     @property
-    def journal(self) -> Journal:
+    def journal(self) -> "Journal":
         """The open journal.
 
         Raises:
@@ -37,6 +40,8 @@ class Intents:
         """
         with self._lock:
             if self._journal is None:
+                from connector.journal import Journal  # noqa: PLC0415  # a database, which only a change needs
+
                 in_memory = self._state == IN_MEMORY
                 self._journal = Journal.in_memory() if in_memory else Journal.open(state_folder(self._state))
             return self._journal
@@ -100,9 +105,13 @@ class Intents:
         current.state = "settled"
 
     def leave(self, current: Current) -> None:
-        """End a run that was broken off: what was under way is in doubt, what was accepted can be taken up again."""
+        """End a run that was broken off: what was under way is in doubt, what was accepted can be taken up again.
+
+        Where the journal fails here, the intent stands there as it is: the next run takes it for what it is, a doubt.
+        """
         if current.state in {"intent", "accepted"}:
-            self.note(current, Note("unknown", text="interrupted"))
+            with suppress(StateError):
+                self.note(current, Note("unknown", text="interrupted"))
 
     def close(self) -> None:
         with self._lock:

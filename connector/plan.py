@@ -18,10 +18,23 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """The bytes of a file: what was read before, or what left the machine in an upload, hashed on the way."""
+
+    sha1: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
-    """A file to stream as the part ``file`` of a multipart form, after the named fields."""
+    """A file to stream as the part ``file`` of a multipart form, after the named fields.
+
+    ``content`` is what was seen of it before; other bytes than those are not sent to their end.
+    """
 
     source: Path | bytes = field(repr=False)
+    content: Sent
     filename: str
     fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
@@ -88,15 +101,6 @@ class Note:
     state: Literal["accepted", "done", "refused", "unknown"]
     receipt: Mapping[str, Any] | None = field(default=None, repr=False)
     text: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The bytes of a file: what was read before, or what left the machine in an upload, hashed on the way."""
-
-    sha1: str
-    sha256: str
-    size: int
 
 
 @dataclass(frozen=True, slots=True)

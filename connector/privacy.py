@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import log2
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 from urllib.parse import unquote
 
+from connector.vocabulary import Tlp
 from connector.zones import LONGEST_URL, host_of, inner_reason
 
-Tlp = Literal["clear", "green", "amber", "amber+strict", "red"]
-_ORDER: Final[tuple[Tlp, ...]] = ("clear", "green", "amber", "amber+strict", "red")
+_ORDER: Final[tuple[Tlp, ...]] = get_args(Tlp)  # from the least to the most restrictive
 _KEEP: Final = "keep it private: crawler local, no cloud analysis and no cloud sandbox"
 
 # Parameters whose value lets its holder in, without the separators in their names.

@@ -7,7 +7,7 @@ engine: forbidden characters are said with ``not``, never with ``$``, which some
 
 import re
 from html.parser import HTMLParser
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -33,7 +33,7 @@ Generation = Literal["auto", "current", "legacy"]
 HashType = Literal["md5", "sha1", "sha256", "sha512"]
 
 TLP_SCHEMA: Final[dict[str, Any]] = {
-    "enum": ["clear", "green", "amber", "amber+strict", "red"],
+    "enum": list(get_args(Tlp)),
     "description": "TLP 2.0 marking of this input. What comes back as STIX is marked at least so; amber and above "
     "never become public.",
 }

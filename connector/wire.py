@@ -88,49 +88,45 @@ def _quoted(value: str) -> str:
 
 
 class UploadBody:
-    """The bytes of one multipart upload, a mebibyte at a time, hashing the file on the way.
+    """The bytes of one multipart upload, a mebibyte at a time, compared on the way with what was seen of the file.
 
-    A file whose size or time of change moves while it is sent is refused before the last boundary leaves, so that
-    the appliance never holds a complete request with a mixture in it. ``go_on`` is called for each mebibyte and raises
-    to break the transfer off.
+    A file that is another than it was, or whose size or time of change moves while it is sent, is refused before the
+    last boundary leaves, so that the appliance never holds a complete request with anything else in it. ``go_on`` is
+    called for each mebibyte and raises to break the transfer off. ``sent`` says what left, once all of it has.
     """
 
     def __init__(
         self,
         upload: Upload,
         stream: BinaryIO,
-        size: int,
         unchanged: Callable[[], bool] = lambda: True,
         go_on: Callable[[], None] = lambda: None,
     ) -> None:
-        self._stream, self._size, self._unchanged, self._go_on = stream, size, unchanged, go_on
+        self._stream, self._content, self._unchanged, self._go_on = stream, upload.content, unchanged, go_on
         boundary = secrets.token_hex(16)
         self._head = b"".join(_field(boundary, name, value) for name, value in upload.fields)
         disposition = f'form-data; name="file"; filename="{_quoted(upload.filename)}"'
         self._head += f"--{boundary}\r\nContent-Disposition: {disposition}\r\n".encode()
         self._head += b"Content-Type: application/octet-stream\r\n\r\n"
         self._tail = f"\r\n--{boundary}--\r\n".encode()
-        self._hashes = (hashlib.sha1(usedforsecurity=False), hashlib.sha256())
         self.content_type = f"multipart/form-data; boundary={boundary}"
-        self.length = len(self._head) + size + len(self._tail)
+        self.length = len(self._head) + upload.content.size + len(self._tail)
         self.sent: Sent | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         yield self._head
-        left = self._size
+        left, digest = self._content.size, hashlib.sha1(usedforsecurity=False)
         while left:
             self._go_on()
             chunk = self._stream.read(min(CHUNK, left))
             if not chunk:
                 raise changed_file()
-            for digest in self._hashes:
-                digest.update(chunk)
+            digest.update(chunk)
             left -= len(chunk)
             yield chunk
-        if not self._unchanged():
+        if digest.hexdigest() != self._content.sha1 or not self._unchanged():
             raise changed_file()
-        sha1, sha256 = (digest.hexdigest() for digest in self._hashes)
-        self.sent = Sent(sha1, sha256, self._size)
+        self.sent = self._content
         yield self._tail
 
 

@@ -11,8 +11,13 @@ from hypothesis import strategies as st
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from connector.errors import InputRefused
-from connector.plan import Call, Upload
+from connector.plan import Call, Sent, Upload
 from connector.wire import UploadBody, encoded, read_date, reply_of, rfc3339, safe_filename
+
+
+def seen(content):
+    """What was seen of a file before it is sent."""
+    return Sent(hashlib.sha1(content).hexdigest(), hashlib.sha256(content).hexdigest(), len(content))
 
 
 class TestUploading:
@@ -20,8 +25,8 @@ class TestUploading:
 
     @given(st.binary(max_size=3000), FIELDS, st.text(min_size=1, max_size=60))
     def test_what_is_framed_can_be_parsed_back_to_the_byte(self, content, fields, filename):
-        upload = Upload(content, filename, tuple(fields))
-        body = UploadBody(upload, io.BytesIO(content), len(content), lambda: True)
+        upload = Upload(content, seen(content), filename, tuple(fields))
+        body = UploadBody(upload, io.BytesIO(content))
         whole = b"".join(body)
 
         found = parsed(whole, body.content_type)
@@ -38,14 +43,14 @@ class TestUploading:
         "name", ['a"b', "a\r\nContent-Type: evil", "\u202egnp.exe", "na\u00efve.exe", "a\nb", 'a"; x="']
     )
     def test_no_name_breaks_out_of_its_header(self, name):
-        body = UploadBody(Upload(b"x", name, ((name, "v"),)), io.BytesIO(b"x"), 1, lambda: True)
+        body = UploadBody(Upload(b"x", seen(b"x"), name, ((name, "v"),)), io.BytesIO(b"x"))
         head = next(iter(body)).split(b"\r\n\r\n")[0]
 
         assert head.count(b"\r\n") == 1
         assert head.count(b'"') == 2
 
     def test_a_file_that_moved_is_refused_before_the_last_boundary(self):
-        body = UploadBody(Upload(b"", "a"), io.BytesIO(b"x" * 10), 10, lambda: False)
+        body = UploadBody(Upload(b"", seen(b"x" * 10), "a"), io.BytesIO(b"x" * 10), lambda: False)
         sent = []
 
         with pytest.raises(InputRefused):
@@ -54,12 +59,22 @@ class TestUploading:
         assert b"".join(sent).endswith(b"x" * 10)
         assert body.sent is None
 
+    def test_other_bytes_than_were_seen_are_refused_before_the_last_boundary(self):
+        body = UploadBody(Upload(b"", seen(b"x" * 10), "a"), io.BytesIO(b"x" * 9 + b"y"))
+        sent = []
+
+        with pytest.raises(InputRefused):
+            sent.extend(body)
+
+        assert b"".join(sent).endswith(b"xy")
+        assert body.sent is None
+
     def test_a_file_that_shrank_is_refused(self):
         with pytest.raises(InputRefused):
-            list(UploadBody(Upload(b"", "a"), io.BytesIO(b"x" * 9), 10, lambda: True))
+            list(UploadBody(Upload(b"", seen(b"x" * 10), "a"), io.BytesIO(b"x" * 9)))
 
     def test_a_file_that_grew_is_not_sent_further_than_announced(self):
-        body = UploadBody(Upload(b"", "a"), io.BytesIO(b"x" * 11), 10, lambda: True)
+        body = UploadBody(Upload(b"", seen(b"x" * 10), "a"), io.BytesIO(b"x" * 11))
 
         assert len(b"".join(body)) == body.length
 

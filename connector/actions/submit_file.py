@@ -133,13 +133,12 @@ def _taken(params: Params, context: Context, endpoint: Endpoint, under_way: Unde
     """The receipt: kept from an earlier run, or got by sending the file, at most twice and only where that is safe."""
     if under_way.receipt is not None:
         return Result.model_validate(under_way.receipt["result"]), under_way.receipt["at"], ()
-    doubt = interrupted("upload")
+    file, doubt = Sent(**under_way.subject), interrupted("upload")
     if not under_way.in_doubt:
         try:
-            return (yield from _sent(params, context, endpoint))
+            return (yield from _sent(params, context, endpoint, file))
         except OutcomeUnknown as error:
             doubt = error
-    file = Sent(**under_way.subject)
     seen_at = yield from _seen(params, file, doubt)
     if seen_at is not None:
         result = _recovered(params, file)
@@ -147,7 +146,7 @@ def _taken(params: Params, context: Context, endpoint: Endpoint, under_way: Unde
     if params.analysis or params.rl_cloud_sandbox_platform:
         raise doubt  # once more could detonate it twice, or spend the quota twice
     try:
-        return (yield from _sent(params, context, endpoint))
+        return (yield from _sent(params, context, endpoint, file))
     except SpectraError as error:
         raise error if error.outcome in {"unknown", "applied"} else doubt from None
 
@@ -163,10 +162,10 @@ def _seen(params: Params, file: Sent, doubt: OutcomeUnknown) -> Plan[str | None]
     return found.answered_at if found.processed else None
 
 
-def _sent(params: Params, context: Context, endpoint: Endpoint) -> Plan[Taken]:
+def _sent(params: Params, context: Context, endpoint: Endpoint, file: Sent) -> Plan[Taken]:
     """Upload the file, and have its receipt in the journal."""
     source = _source(params)
-    upload = Upload(source, _name(params, source), tuple(_fields(params, endpoint)))
+    upload = Upload(source, file, _name(params, source), tuple(_fields(params, endpoint)))
     reply = yield from request(
         endpoint, upload=upload, cloud=_public(params), secrets=revealed(params.archive_password)
     )

@@ -24,8 +24,9 @@ def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
 @click.argument("params", default="{}")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on a terminal too.")
 @click.option("--stix", type=click.Path(path_type=Path), help="Write the STIX bundle to this file.")
+@click.option("--operation-id", metavar="ID", help="Of a submission or deletion: the same ID again sends nothing.")
 @setting_options
-def run(action: str, params: str, as_json: bool, stix: Path | None, **options: Any) -> None:
+def run(action: str, params: str, as_json: bool, stix: Path | None, operation_id: str | None, **options: Any) -> None:
     """Run ACTION with PARAMS: a JSON object, @FILE to read it from a file, or - for standard input.
 
     \b
@@ -38,7 +39,7 @@ def run(action: str, params: str, as_json: bool, stix: Path | None, **options: A
     from connector.client import Connector  # after the input is read: httpx and pydantic are slow
 
     with Connector(settings_from(**options)) as connector:
-        outcome = connector.run(action, values)
+        outcome = connector.run(action, values, operation_id=operation_id)
     text = outcome.to_json()
     if wants_json(forced=as_json):
         click.echo(text)
