@@ -41,6 +41,8 @@ def appliances() -> Iterator[Callable[[str], Lab]]:
 
 
 @pytest.fixture
-def lab(appliances: Callable[[str], Lab]) -> Lab:
-    """An appliance of release 9.6, which has both generations of endpoints, as new."""
-    return appliances("9.6").as_new()
+def lab(appliances: Callable[[str], Lab]) -> Iterator[Lab]:
+    """An appliance of release 9.6, which has both generations of endpoints, as new; every fault planned must fire."""
+    lab = appliances("9.6").as_new()
+    yield lab
+    lab.require_fired()

@@ -100,6 +100,12 @@ class Lab:
         self.tell("faults", faults=[{"match": {"method": method, "path": path}, "nth": "every", **fault}])
         self.faulty = True
 
+    def require_fired(self) -> None:
+        """A planned fault that did not fire fails its test: what it was planned for was not tested."""
+        if self.faulty:
+            shown = self.http.get("/_lab/faults").json()
+            assert shown["unfired"] == [], f"planned faults that did not fire: {shown['planned']}"
+
     @property
     def ledger(self) -> dict[str, Any]:
         found = self.product.ledger.shown()
