@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from connector.errors import InputRefused, StateError, Violation
-from connector.operation import Entry, Operation
+from connector.operation import Entry, Operation, State
 from connector.plan import Note
 from connector.settings import IN_MEMORY, state_folder
 
@@ -20,7 +20,7 @@ class Current:
 
     operation: Operation | None = None
     state: Literal["", "intent", "accepted", "settled"] = ""
-    was_in_doubt: bool = False
+    found: State | None = None
 
 
 class Intents:
@@ -68,7 +68,7 @@ class Intents:
                 f"operation {entry.id} is being run by another process or thread; nothing was sent",
                 hint="wait for it to end, then run the same operation again for its outcome",
             )
-        current.was_in_doubt = entry.state == "unknown"
+        current.found = entry.state
         return entry
 
     def intend(self, current: Current) -> None:
@@ -80,13 +80,18 @@ class Intents:
         if current.operation is None:
             raise TypeError("a plan recalls its operation before it changes anything")
         if current.state == "":
-            if current.was_in_doubt:  # a plan sends again only what it looked for and found absent
-                self.journal.resolve(current.operation.id, happened=False, note="looked for, and absent")
+            if current.found == "unknown":  # a plan goes on only with what it looked for on the appliance
+                self.journal.resolve(current.operation.id, happened=False, note="looked for on the appliance")
             self.journal.intend(current.operation)
             current.state = "intent"
 
     def note(self, current: Current, step: Note) -> None:
-        """Write what became of the operation; one that never came to its intent leaves no line."""
+        """Write what became of the operation; one that never came to its intent leaves no line.
+
+        What an earlier run left in doubt and this one found done without sending anything is taken over first.
+        """
+        if current.state == "" and current.found in {"intent", "unknown"} and step.state in {"accepted", "done"}:
+            self.intend(current)
         if current.operation is None or current.state in {"", "settled"}:
             return
         name = current.operation.id

@@ -14,7 +14,7 @@ from connector.plan import Note, Plan, note, recall
 from connector.vocabulary import Message
 
 # What does not make it another operation: where the bytes lie (their hash counts), and what is done afterwards.
-_ASIDE: Final = frozenset({"file", "content_base64", "wait", "tlp"})
+_ASIDE: Final = frozenset({"file", "content_base64", "wait"})
 Dress = Callable[[Answer], Outcome]
 
 

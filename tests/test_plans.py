@@ -3,8 +3,7 @@
 import hashlib
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -51,7 +50,7 @@ from connector.errors import (
     UnexpectedResponse,
 )
 from connector.plan import Call, Inspect, Judged, Note, Pause, Reply, Sent
-from connector.retry import DEFAULT, persist, read_retry_after
+from connector.retry import DEFAULT, persist
 
 AT = "2026-03-01T12:00:00Z"
 SHA1 = "d1aff4d205b59b1ae3edf152603fa2ae5a7c6cc5"
@@ -267,64 +266,6 @@ class TestRetrying:
         refusal = CapacityError("full", retry_after=121.0)
 
         assert failed(CapacityError, persist(READ, lambda _: refusal), ok()).retry_after == 121.0
-
-
-def later(seconds):
-    return format_datetime(datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(seconds=seconds), usegmt=True)
-
-
-RETRY_AFTER = {
-    "seconds": ("7", 7.0),
-    "zero": ("0", 0.0),
-    "spaces around": (" \t7 ", 7.0),
-    "ten digits": ("9999999999", 9999999999.0),
-    "a date": (later(30), 30.0),
-    "a date in the past": (later(-30), 0.0),
-    "a date in the old form": ("Sunday, 01-Mar-26 12:00:05 GMT", 5.0),
-    "a date without a zone": ("Sun, 01 Mar 2026 12:00:05", 5.0),
-    "missing": (None, None),
-    "empty": ("", None),
-    "inf": ("inf", None),
-    "nan": ("nan", None),
-    "400 digits": ("9" * 400, None),
-    "eleven digits": ("1" * 11, None),
-    "negative": ("-1", None),
-    "a plus": ("+1", None),
-    "a fraction": ("1.5", None),
-    "exponent": ("1e3", None),
-    "digits of another script": ("\u0663", None),
-    "hexadecimal": ("0x10", None),
-    "two of them": ("1, 2", None),
-    "garbage": ("soon", None),
-    "a month that is none": ("Sun, 01 Xxx 2026 12:00:05 GMT", None),
-    "a day that is none": ("Sun, 99 Mar 2026 12:00:05 GMT", None),
-    "a year beyond time": ("Sun, 01 Mar 99999 12:00:05 GMT", None),
-    "megabytes of text": ("Sun, " * 300_000, None),
-}
-
-
-@pytest.mark.parametrize("what", RETRY_AFTER)
-def test_retry_after_is_read_where_it_is_one(what):
-    text, seconds = RETRY_AFTER[what]
-
-    assert read_retry_after(Reply(429, retry_after=text, answered_at=AT)) == seconds
-
-
-@pytest.mark.parametrize("status", [200, 202, 301, 400, 403, 404, 405, 500, 502, 504])
-def test_retry_after_is_not_read_where_it_does_not_belong(status):
-    assert read_retry_after(Reply(status, retry_after="7", answered_at=AT)) is None
-
-
-@pytest.mark.parametrize("status", [413, 429, 503])
-def test_retry_after_is_read_where_it_belongs(status):
-    assert read_retry_after(Reply(status, retry_after="7", answered_at=AT)) == 7.0
-
-
-@given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, [0-9]{1,3} [A-Z][a-z]{2} [0-9]{2,6} [0-9:]{0,9} ?[A-Z+0-9-]*"))
-def test_whatever_retry_after_says_is_seconds_or_nothing(text):
-    found = read_retry_after(Reply(503, retry_after=text, answered_at=AT))
-
-    assert found is None or 0 <= found < 1e15
 
 
 class TestMeaning:
