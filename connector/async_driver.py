@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from connector.driver import Driver, Run
 from connector.errors import SpectraError
-from connector.exchange import Wire
+from connector.exchange import Wire, bare
 from connector.plan import Brought, Call, Judged, Pause, Plan, Step
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class AsyncDriver:
         self._threads = ThreadPoolExecutor(THREADS, "spectra")
 
     async def run(self, plan: Plan[T]) -> T:
-        """Run a plan to its end; raises what the plan raises."""
+        """Run a plan to its end; raises what the plan raises, without the frames of the plan and of its exchanges."""
         run = Run(self.wire.deadline())
         try:
             step = next(plan)
@@ -45,6 +45,8 @@ class AsyncDriver:
                     step = plan.send(brought)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]  # Generator's return type is lost on StopIteration
+        except BaseException as error:  # noqa: BLE001  # also a defect and a cancellation, each as itself
+            raise bare(error) from None
         finally:
             plan.close()
             self.blocking.intents.leave(run.current)

@@ -106,7 +106,8 @@ class Session:
         try:
             return check_token(SecretStr(reply.json["token"]))
         except (ValueError, TypeError, KeyError):
-            raise MalformedResponse("the appliance answered the login without a token (/token)") from None
+            problem = "the appliance answered the login without a token (/token)"
+        raise MalformedResponse(problem)
 
     def needs_login(self) -> bool:
         return self.wire.token is None and self.settings.username is not None

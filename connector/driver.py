@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 from connector.errors import SpectraError
-from connector.exchange import Deadline, Wire, read_reply, reader_of, seen, told, upload_of
-from connector.failures import unanswered
+from connector.exchange import Deadline, Wire, bare, read_reply, reader_of, seen, told, upload_of
+from connector.failures import cut, unanswered
 from connector.http import Transport, httpx
 from connector.intent import Current, Intents
 from connector.plan import Brought, Call, Inspect, Judged, Note, Pause, Plan, Recall, Reply, Step
+from connector.quiet import quiet
+from connector.reader import Reader
 
 T = TypeVar("T")
 
@@ -39,7 +41,7 @@ class Driver:
         self._idle: list[Transport] = []
 
     def run(self, plan: Plan[T]) -> T:
-        """Run a plan to its end; raises what the plan raises."""
+        """Run a plan to its end; raises what the plan raises, without the frames of the plan and of its exchanges."""
         run = Run(self.wire.deadline())
         try:
             step = next(plan)
@@ -52,6 +54,8 @@ class Driver:
                     step = plan.send(brought)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]  # Generator's return type is lost on StopIteration
+        except BaseException as error:  # noqa: BLE001  # also a defect and an interruption, each as itself
+            raise bare(error) from None
         finally:
             plan.close()
             self.intents.leave(run.current)
@@ -82,7 +86,7 @@ class Driver:
         self.wire.health.admit(call)
         run.deadline.need(0)
         try:
-            with self.wire.health.place(call, run.deadline.left):
+            with self.wire.health.place(call, run.deadline.left), quiet():
                 return self._exchange(call, run)
         except Exception as error:  # noqa: BLE001  # the one boundary; told() knows every kind and lets defects through
             failed = told(error, call)
@@ -98,13 +102,20 @@ class Driver:
             response = connection.handle_request(request)
             try:
                 reader = reader_of(response)
-                for chunk in cast("httpx.SyncByteStream", response.stream):
-                    reader.feed(chunk)
-                    deadline.need(0, unanswered(call))
+                self._read(response, reader, call, deadline)
             finally:
                 response.close()
             sent = upload.sent if upload else None
             return read_reply(response, reader.body(), sent, self.wire.hidden(call))
+
+    def _read(self, response: httpx.Response, reader: Reader, call: Call, deadline: Deadline) -> None:
+        """Feed a body to its reader; one whose framing is broken ended early, whatever follows."""
+        try:
+            for chunk in cast("httpx.SyncByteStream", response.stream):
+                reader.feed(chunk)
+                deadline.need(0, unanswered(call))
+        except httpx.RemoteProtocolError:
+            raise cut(call) from None
 
     @contextmanager
     def _connection(self, call: Call) -> Iterator[Transport]:

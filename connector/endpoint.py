@@ -7,7 +7,9 @@ elsewhere), because the vendor's pages say so.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Final, Literal
+from urllib.parse import quote, quote_plus
 
 from connector.errors import (
     AuthError,
@@ -129,7 +131,7 @@ _COMMON: Final[Meanings] = {
     504: ServerError,
 }
 _GIST: Final = {
-    400: "a parameter was not accepted, and nothing was done",
+    400: "correct the parameter that was not accepted; nothing was done",
     401: "the credentials are missing or invalid, and nothing was done",
     403: "the credentials are invalid or lack the right, and nothing was done",
     404: "nothing of that name is there, and nothing was done",
@@ -175,7 +177,7 @@ def is_page(reply: Reply) -> bool:
 def server_words(reply: Reply) -> str:
     """The appliance's own reason, where it gives one in a known place: one clean line of at most 300 characters.
 
-    Secrets that it repeats are left out.
+    Secrets that it repeats are left out, also as a page or a form would hold them.
     """
     body = reply.json
     if not isinstance(body, dict):
@@ -184,5 +186,6 @@ def server_words(reply: Reply) -> str:
         (body[key] for key in ("message", "error", "detail", "description") if isinstance(body.get(key), str)), ""
     )
     for secret in reply.hidden:
-        found = found.replace(secret, "***")
+        for form in (secret, escape(secret), quote(secret), quote(secret, safe=""), quote_plus(secret)):
+            found = found.replace(form, "***")
     return re.sub(r"[^\x20-\x7e\u00a0-\uffff]+", " ", found).strip()[:300]

@@ -178,6 +178,7 @@ class StorageFull(ApplianceRefused):
 class JobFailed(ApplianceRefused):
     code = "job_failed"
     outcome: Happened = "applied"
+    hint = "look at the task on the appliance before you submit it again"
 
 
 class Unreachable(SpectraError):
@@ -199,15 +200,18 @@ class TlsError(Unreachable):
 
 class DeadlineExceeded(Unreachable):
     code = "deadline"
+    hint = "raise deadline_seconds, or look at the network and at the load of the appliance"
 
 
 class Truncated(Unreachable):
     code = "truncated"
+    hint = "ask again; if it comes again, look at what stands between here and the appliance"
 
 
 class ServerError(SpectraError):
     code = "server"
     retryable = True
+    hint = "look at the state of the appliance and of what stands before it, and try again later"
 
 
 class BadAnswer(SpectraError):
@@ -221,16 +225,20 @@ class UnexpectedResponse(BadAnswer):
 
 class MalformedResponse(BadAnswer):
     code = "malformed_response"
+    hint = "run `spectra doctor`; this release may answer in a way that is not known here"
 
 
 class ResponseTooLarge(BadAnswer):
     code = "response_too_large"
+    hint = "look at what stands before the appliance: its own answers are smaller"
 
 
 class ResponseMismatch(BadAnswer):
     code = "response_mismatch"
+    hint = "look at what stands between here and the appliance; do not trust a verdict on it"
 
 
 class OutcomeUnknown(SpectraError):
     code = "outcome_unknown"
     outcome: Happened = "unknown"
+    hint = "look on the appliance what became of it before you send it again"

@@ -10,9 +10,11 @@ import re
 import socket
 import ssl
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
@@ -215,7 +217,7 @@ def failure(error: Exception, call: Call) -> SpectraError:
         return failures.no_name(unknown.errno if isinstance(unknown, OSError) else None)
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         return failures.late(call)
-    nonsense = isinstance(error, httpx.RemoteProtocolError) and not re.search("disconnected|closed", str(error))
+    nonsense = isinstance(error, httpx.RemoteProtocolError) and not re.search("disconnected|closed|chunk", str(error))
     if isinstance(error, httpx.TransportError | OSError) and not nonsense:
         return failures.cut(call)
     return failures.no_http(call)
@@ -240,3 +242,16 @@ def told(error: Exception, call: Call) -> SpectraError:
     if isinstance(error, NameError | AttributeError | TypeError | AssertionError):
         raise error  # a defect that must show
     return failure(error, call)
+
+
+def bare(error: BaseException) -> BaseException:
+    """An error without the frames that it came through, whose values are requests and answers, and with none behind it.
+
+    A note says where a defect or an interruption was; what a SpectraError says is enough.
+    """
+    error.__cause__ = error.__context__ = None
+    if isinstance(error, SpectraError):
+        return error.with_traceback(None)
+    places = [f"{f.name} ({Path(f.filename).name}:{f.lineno})" for f in traceback.extract_tb(error.__traceback__)]
+    error.add_note(f"raised in {', '.join(places)}")
+    return error.with_traceback(None)

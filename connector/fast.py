@@ -3,13 +3,19 @@
 Reads only: aiohttp cannot tell surely whether a request left, which the outcome of a submission depends on.
 """
 
+import asyncio
+import ssl
+from functools import partial
+
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from connector import failures, tls
 from connector.errors import SpectraError
 from connector.exchange import CONNECT_SECONDS, Deadline, Wire
 from connector.plan import Call, Reply
+from connector.quiet import quiet
 from connector.reader import Reader
 from connector.wire import encoded, reply_of, target
 
@@ -24,13 +30,15 @@ class FastReads:
         self._session: aiohttp.ClientSession | None = None
 
     def _open(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=self._wire.context, keepalive_timeout=30.0),
+        session = aiohttp.ClientSession(
+            connector=_connector(self._wire.context),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
+        session._retry_connection = False  # noqa: SLF001  # aiohttp would send a GET twice for each attempt of ours
+        return session
 
     async def send(self, call: Call, deadline: Deadline) -> Reply:
         """One read.
@@ -42,7 +50,8 @@ class FastReads:
             self._session = self._open()
         deadline.need(0)
         try:
-            return await self._exchange(self._session, call, deadline.left())
+            with quiet():
+                return await self._exchange(self._session, call, deadline.left())
         except SpectraError as error:
             failed = error.with_traceback(None)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
@@ -65,8 +74,7 @@ class FastReads:
         ) as response:
             found = response.headers
             reader = Reader(", ".join(found.getall("Content-Encoding", ())))
-            async for chunk in response.content.iter_any():
-                reader.feed(chunk)
+            await _read(response, reader, call)
             return reply_of(
                 response.status,
                 reader.body(),
@@ -79,6 +87,31 @@ class FastReads:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+async def _read(response: aiohttp.ClientResponse, reader: Reader, call: Call) -> None:
+    """Feed a body to its reader; one whose framing is broken ended early, whatever follows."""
+    try:
+        async for chunk in response.content.iter_any():
+            reader.feed(chunk)
+    except (aiohttp.ClientError, ValueError):
+        raise failures.cut(call) from None
+
+
+class _Protocol(ResponseHandler):
+    """Ends a body with its connection: aiohttp 3.14 waits on after a chunk that breaks the framing, to the deadline."""
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        body = self._payload
+        super().connection_lost(exc)
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError("the body broke the framing of HTTP"))
+
+
+def _connector(context: ssl.SSLContext) -> aiohttp.TCPConnector:
+    made = aiohttp.TCPConnector(limit=CONNECTIONS, ssl=context, keepalive_timeout=30.0)
+    made._factory = partial(_Protocol, loop=asyncio.get_running_loop())  # type: ignore[assignment]  # noqa: SLF001
+    return made
 
 
 def _failure(error: Exception, call: Call) -> SpectraError:

@@ -26,6 +26,9 @@ class Transport(httpx.HTTPTransport):
 
     def __init__(self, context: ssl.SSLContext, proxy: str | None = None) -> None:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30.0)
-        super().__init__(verify=context, trust_env=False, limits=limits, proxy=proxy)
+        through = None
+        if proxy is not None:  # left to itself, httpcore would make a context for a proxy from the environment
+            through = httpx.Proxy(proxy, ssl_context=context if proxy.startswith("https:") else None)
+        super().__init__(verify=context, trust_env=False, limits=limits, proxy=through)
         self.network = Network()
         self._pool._network_backend = self.network  # noqa: SLF001

@@ -88,11 +88,13 @@ class Intents:
     def note(self, current: Current, step: Note) -> None:
         """Write what became of the operation; one that never came to its intent leaves no line.
 
-        What an earlier run left in doubt and this one found done without sending anything is taken over first.
+        What an earlier run left in doubt and this one found done without sending anything is taken over first; a doubt
+        that stands ends in one step, because a crash between two would leave it as something that may be sent.
         """
-        if current.state == "" and current.found in {"intent", "unknown"} and step.state in {"accepted", "done"}:
+        if current.state == "" and current.found == "intent" and step.state in {"accepted", "done"}:
             self.intend(current)
-        if current.operation is None or current.state in {"", "settled"}:
+        doubted = current.state == "" and current.found == "unknown" and step.state == "done"
+        if current.operation is None or (current.state in {"", "settled"} and not doubted):
             return
         name = current.operation.id
         if step.state == "accepted":

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from connector.errors import SpectraError
 from connector.operation import Entry, Operation
-from connector.vocabulary import Effect
+from connector.vocabulary import Effect, Unpickled
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(Unpickled):
     """A file to stream as the part ``file`` of a multipart form, after the named fields.
 
     ``content`` is what was seen of it before; other bytes than those are not sent to their end.
@@ -40,7 +40,7 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Call(Unpickled):
     """One request. Paths are absolute and hold no query; secrets live in fields that repr leaves out.
 
     effect says what a retry could repeat: a read may be asked again, a submission or a deletion may not. ``cloud``
@@ -104,19 +104,19 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Unpickled):
     """A complete answer. ``json`` is the decoded body; ``answered_at`` is RFC 3339 in UTC.
 
     ``problem`` says why the body is not JSON that can be trusted, and is empty where it is. ``hidden`` are secrets that
-    the answer may repeat and no message may.
+    the answer may repeat and no message may; for that reason repr shows neither its body nor its headers.
     """
 
     status: int
-    json: Any = None
+    json: Any = field(default=None, repr=False)
     problem: str = ""
-    content_type: str = ""
+    content_type: str = field(default="", repr=False)
     size: int = 0
-    retry_after: str | None = None
+    retry_after: str | None = field(default=None, repr=False)
     answered_at: str = ""
     sent: Sent | None = None
     hidden: tuple[str, ...] = field(default=(), repr=False)

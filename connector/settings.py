@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     SecretStr,
     ValidationError,
     WithJsonSchema,
@@ -23,7 +24,7 @@ from pydantic import (
 )
 
 from connector.errors import ConfigError
-from connector.vocabulary import Generation, Tlp, Veiled
+from connector.vocabulary import Generation, Tlp, Unpickled, Veiled
 from connector.zones import check_zone
 
 PREFIX: Final = "SPECTRA_"
@@ -73,6 +74,29 @@ def check_token(value: SecretStr) -> SecretStr:
     return value
 
 
+class ProxyUrl(str):
+    """The address of a proxy, whose repr leaves out the user name and password that may stand in it."""
+
+    __slots__ = ()
+
+    def shown(self) -> str:
+        return re.sub("//.*@", "//***@", self, flags=re.DOTALL)
+
+    def __repr__(self) -> str:
+        return repr(self.shown())
+
+
+def _proxy(value: str) -> ProxyUrl:
+    try:
+        parts = urlsplit(value)
+        known = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or re.search(r"[\s\\]", value):
+        raise ValueError("must be the address of an HTTP proxy, such as http://proxy.example.com:3128")
+    return ProxyUrl(value)
+
+
 def _fingerprint(value: str) -> str:
     plain = value.replace(":", "").lower()
     if not re.fullmatch(r"[0-9a-f]{64}", plain):
@@ -88,7 +112,7 @@ _SECRET = {"type": "string", "format": "password", "writeOnly": True}
 Secret = Annotated[SecretStr, WithJsonSchema(_SECRET)]
 
 
-class Settings(BaseModel):
+class Settings(Unpickled, BaseModel):
     """Settings of one appliance. Secrets are shown as asterisks everywhere and never serialised."""
 
     model_config = ConfigDict(
@@ -110,7 +134,7 @@ class Settings(BaseModel):
         None, description="API token (Administration, Users and Personalization, Tokens)."
     )
     token_file: Path | None = Field(None, description="File that holds the token; spaces around it are ignored.")
-    username: str | None = Field(None, description="User name, where no token is at hand.")
+    username: str | None = Field(None, repr=False, description="User name, where no token is at hand.")
     password: Secret | None = Field(None, description="Password of username; exchanged once for a token.")
     ca_file: Path | None = Field(None, description="PEM file of the CA, or of the appliance's own certificate.")
     ca_pem: str | None = Field(None, description="The same as text.")
@@ -119,7 +143,9 @@ class Settings(BaseModel):
         description="SHA-256 fingerprint of the one certificate to accept, checked before the first byte.",
     )
     verify_tls: bool = Field(True, description="False accepts any certificate: each outcome carries a notice then.")
-    proxy: str | None = Field(None, description="http proxy to use; the environment's proxies are ignored.")
+    proxy: Annotated[str, AfterValidator(_proxy), PlainSerializer(ProxyUrl.shown, when_used="json")] | None = Field(
+        None, description="http proxy to use; the environment's proxies are ignored."
+    )
     client_cert: Path | None = Field(None, description="PEM file with a client certificate and its key.")
     deadline_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
         60.0, description="Seconds for a whole action, retries included; uploads get 1 s more for each MB."
@@ -257,11 +283,17 @@ _LISTS: Final = {"file_roots": os.pathsep, "private_zones": ","}
 def _from_file(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as stream:
-            values = tomllib.load(stream)
+            values = Veiled(tomllib.load(stream))
     except OSError:
-        raise ConfigError("the settings file cannot be read; nothing was sent. Check SPECTRA_CONFIG") from None
+        refused = "the settings file cannot be read; nothing was sent. Check SPECTRA_CONFIG"
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"the settings file is not valid TOML ({problem}); nothing was sent") from None
+        refused = f"the settings file is not valid TOML ({problem}); nothing was sent"
+    else:
+        return _known(values)
+    raise ConfigError(refused)  # out here, where the parser's frames, which hold the file's text, are not behind it
+
+
+def _known(values: Veiled) -> Veiled:
     unknown = sorted(values.keys() - Settings.model_fields.keys())
     if unknown:
         raise ConfigError(

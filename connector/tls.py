@@ -1,11 +1,14 @@
 """One TLS context for one appliance: which certificates are trusted, and the pin that is checked before any byte.
 
-Nothing is taken from the environment but the system's own CA store: no key log, no proxies, TLS 1.2 or later.
+Nothing is taken from the environment: no key log, and no CA store that a variable names. Trusted is what the system
+trusts, from where OpenSSL was built to look for it. TLS 1.2 or later.
 """
 
 import hashlib
 import re
 import ssl
+import sys
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -42,9 +45,10 @@ def context(
     Raises:
         ConfigError: naming the setting whose file or text cannot be read.
     """
-    made = ssl.create_default_context() if not (ca_file or ca_pem or pin) else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # create_default_context would heed SSLKEYLOGFILE and SSL_CERT_FILE
     made.minimum_version = ssl.TLSVersion.TLSv1_2
-    made.keylog_filename = None  # type: ignore[assignment]  # typeshed says str; None is how to turn it off
+    if not (ca_file or ca_pem or pin):
+        _trust_the_system(made)
     try:
         if ca_file or ca_pem:
             made.load_verify_locations(cafile=ca_file, cadata=ca_pem)
@@ -60,6 +64,44 @@ def context(
     if pin:
         _require_pin(made, pin)
     return made
+
+
+_USUAL: Final = (  # where distributions keep the CAs, for an OpenSSL that was built to look elsewhere
+    *("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"),
+    *("/etc/ssl/cert.pem", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"),
+)
+
+
+def _trust_the_system(made: ssl.SSLContext) -> None:
+    """Trust the CAs of the system; where there are none, nobody is trusted until ca_file names one.
+
+    ``load_default_certs`` is not used: it lets SSL_CERT_FILE and SSL_CERT_DIR replace them (OpenSSL,
+    SSL_CTX_set_default_verify_paths).
+    """
+    if sys.version_info >= (3, 13):
+        made.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python's own default context from then on
+    stores: Any = getattr(ssl, "enum_certificates", None)  # on Windows only
+    if stores is not None:
+        _trust_windows(made, stores)
+        return
+    built = ssl.get_default_verify_paths()
+    folder = Path(built.openssl_capath)
+    hashed = any(folder.glob("*.0"))  # as OpenSSL looks a CA up in a folder
+    if hashed:
+        made.load_verify_locations(capath=folder)
+    for file in map(Path, (built.openssl_cafile, *(() if hashed else _USUAL))):
+        if file.is_file():
+            made.load_verify_locations(cafile=file)
+            return
+
+
+def _trust_windows(made: ssl.SSLContext, stores: Any) -> None:
+    """Trust what Windows trusts for servers (the stores CA and ROOT, as Python itself does)."""
+    for store in ("CA", "ROOT"):
+        for der, encoding, purposes in stores(store):
+            if encoding == "x509_asn" and (purposes is True or ssl.Purpose.SERVER_AUTH.oid in purposes):
+                with suppress(ssl.SSLError):  # one that OpenSSL cannot read
+                    made.load_verify_locations(cadata=der)
 
 
 def _require_pin(made: ssl.SSLContext, pin: str) -> None:

@@ -7,7 +7,7 @@ engine: forbidden characters are said with ``not``, never with ``$``, which some
 
 import re
 from html.parser import HTMLParser
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, NoReturn, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -66,6 +66,15 @@ class Veiled(dict[str, Any]):
 
     def __repr__(self) -> str:
         return "{...}"
+
+
+class Unpickled:
+    """Base of what holds a secret: it is never pickled, as a pickle shows everything and is soon a file."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} may hold secrets and is not pickled; make it anew where it is needed")
 
 
 def hash_type(value: str) -> HashType | None:

@@ -26,6 +26,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
     "3 policy, mapping, I/O": (
         *(
+            "quiet",
             "health",
             "retry",
             "tls",
@@ -80,6 +81,8 @@ NEIGHBOURS: dict[tuple[str, str], str] = {
     ("exchange", "files"): "an upload's file is opened there",
     ("exchange", "health"): "health goes with the wire",
     ("fast", "failures"): "as above",
+    ("driver", "quiet"): "what a library logs of an exchange is kept out",
+    ("fast", "quiet"): "as above",
     ("client", "recording"): "an action that changes something is recorded",
     ("exchange", "http"): "http is the one place that imports httpx",
     ("driver", "http"): "as above",

@@ -101,9 +101,9 @@ def plan(params: Params, context: Context) -> Plan[Answer]:
 
 def _sent(params: Params, endpoint: Endpoint) -> Plan[tuple[Result, str, tuple[str, ...]]]:
     """Submit the URL, and have its receipt in the journal. What the appliance words never repeats its query."""
-    query = urlsplit(params.url).query
-    secrets = (*revealed(params.archive_password), *((query,) if query else ()))
-    reply = yield from request(endpoint, form=_fields(params, endpoint), cloud=_public(params), secrets=secrets)
+    reply = yield from request(
+        endpoint, form=_fields(params, endpoint), cloud=_public(params), secrets=_secrets(params)
+    )
     detail = detail_of(endpoint, reply)
     result = Result(
         task_id=detail["id"],
@@ -113,6 +113,11 @@ def _sent(params: Params, endpoint: Endpoint) -> Plan[tuple[Result, str, tuple[s
         visibility="public" if _public(params) else "private",
     )
     return result, reply.answered_at, (yield from accepted(result, reply.answered_at))
+
+
+def _secrets(params: Params) -> tuple[str, ...]:
+    query = urlsplit(params.url).query
+    return (*revealed(params.archive_password), *((query,) if query else ()))
 
 
 def _public(params: Params) -> bool:

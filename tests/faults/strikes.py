@@ -5,8 +5,9 @@ import gzip
 import socket
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 from tests.faults.messages import Answer, Head
@@ -15,6 +16,7 @@ from tests.faults.plan import Fault
 
 Connection = socket.socket
 MEBIBYTE: Final = 1 << 20
+APART: Final = 0.02  # seconds, so that two pieces are read one after the other and not as one
 _BAD_HEADERS: Final = {"nul": b"x-bad: a\x00b\r\n", "fold": b"x-bad: a\r\n b\r\n", "name": b"x bad{}: a\r\n"}
 # What is sent where no real answer was asked for.
 NO_ANSWER: Final = Answer(
@@ -26,7 +28,7 @@ def strike(connection: Connection, fault: Fault, answer: Answer) -> bool:
     """Carry out a fault on an answer; True when the connection goes on, and otherwise it is closed."""
     if fault.kind in _ANSWERS:
         head, body, goes_on = _ANSWERS[fault.kind](fault, answer)
-        _send(connection, [head, *body])
+        _send(connection, chain([head], body))
         if not goes_on:
             finish(connection)
         return goes_on
@@ -93,8 +95,14 @@ def _replace(fault: Fault, _answer: Answer) -> Written:
 def _chunk_broken(_fault: Fault, answer: Answer) -> Written:
     content = answer.content()
     half = len(content) // 2
-    body = [_chunk(content[:half]), b"zz\r\n", content[half:], b"\r\n0\r\n\r\n"]
-    return written(answer.status, [*answer.described(), ("transfer-encoding", "chunked")]), body, False
+
+    def body() -> Iterator[bytes]:
+        time.sleep(APART)
+        yield _chunk(content[:half])
+        time.sleep(APART)
+        yield b"zz\r\n" + content[half:] + b"\r\n0\r\n\r\n"
+
+    return written(answer.status, [*answer.described(), ("transfer-encoding", "chunked")]), body(), False
 
 
 def _chunk_unterminated(_fault: Fault, answer: Answer) -> Written:

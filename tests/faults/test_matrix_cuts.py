@@ -1,0 +1,5 @@
+"""The fault matrix, played: cuts."""
+
+from tests.faults.playing import plays
+
+test_every_cell_ends_as_its_rule_says = plays("cuts")

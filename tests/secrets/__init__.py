@@ -1,0 +1,1 @@
+"""Nothing leaks, nothing is followed, and nothing is taken from the environment."""
