@@ -372,6 +372,40 @@ class TestPrivacy:
         assert outcome.result.visibility == "public"
         assert [record["visibility"] for record in lab.ledger["submissions"]] == ["public"]
 
+    @pytest.mark.parametrize("url", ["http://127.1/", "http://[::1]/", "http://169.254.169.254/", "https://intranet/"])
+    def test_the_appliance_is_not_sent_inside_unless_a_setting_allows_it(self, lab, url):
+        with pytest.raises(InputRefused, match="set allow_internal_urls"):
+            lab.run("submit_url", {"url": url}, allow_internal_urls=False)
+        assert lab.requests == []
+
+        assert lab.run("submit_url", {"url": url}, allow_internal_urls=True).branch == "submitted"
+
+    def test_the_private_zones_of_the_settings_are_inside(self, lab):
+        zones = {"private_zones": ("corp.example.net",), "allow_internal_urls": False}
+        with pytest.raises(InputRefused, match="private zone"):
+            lab.run("submit_url", {"url": "https://wiki.corp.example.net/"}, **zones)
+
+        assert lab.run("submit_url", {"url": "https://www.example.net/"}, **zones).branch == "submitted"
+
+    @pytest.mark.parametrize(
+        "url", ["http://a:b@www.example.com/", "http://www.example.com:0/", "http://%31.example.com/"]
+    )
+    def test_a_url_whose_host_is_in_doubt_is_refused_whatever_is_allowed(self, lab, url):
+        with pytest.raises(InputRefused) as refused:
+            lab.run("submit_url", {"url": url}, allow_internal_urls=True)
+
+        assert refused.value.violations[0].pointer == "/url"
+        assert lab.requests == []
+
+    @pytest.mark.parametrize("action", ["submit_file", "submit_url"])
+    @pytest.mark.parametrize("tlp", ["amber", "amber+strict", "red"])
+    def test_what_is_marked_never_becomes_public(self, lab, action, tlp):
+        wish = {"analysis": "cloud"} if action == "submit_file" else {"crawler": "cloud"}
+        with pytest.raises(InputRefused, match="TLP"):
+            lab.run(action, (FILE if action == "submit_file" else LINK) | wish | {"tlp": tlp}, allow_cloud=True)
+
+        assert lab.requests == []
+
     def test_the_setting_alone_makes_nothing_public(self, lab):
         lab.run("submit_file", FILE, allow_cloud=True)
         lab.run("submit_url", LINK, allow_cloud=True)

@@ -18,7 +18,6 @@ from tests.faults.expect import READS
 from tests.faults.plan import Plan, Strike
 from tests.faults.proxy import Fault, FaultProxy
 from tests.faults.scene import (
-    DEADLINE,
     Cell,
     Scene,
     before_only,
@@ -113,11 +112,16 @@ def slow(cell: Cell, lab: Lab) -> Iterator[Scene]:
         def fired() -> None:
             proxy.check()
             assert plan.began is not None
-            late = time.monotonic() - plan.began - DEADLINE
+            late = time.monotonic() - plan.began - cell.deadline
             assert late <= 0.5, f"{late:.2f} s after the deadline"
 
         yield scene(
-            proxy, cell, lab, fired=fired, time=Real(passed=lab.time.passed), settings={"deadline_seconds": DEADLINE}
+            proxy,
+            cell,
+            lab,
+            fired=fired,
+            time=Real(passed=lab.time.passed),
+            settings={"deadline_seconds": cell.deadline},
         )
 
 

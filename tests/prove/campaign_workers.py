@@ -221,6 +221,11 @@ def targets(intent: Intent) -> tuple[tuple[str, str], ...]:
     return (("POST", "*"), ("POST", "*"), anywhere)
 
 
+def _require_idle(idle: bool) -> None:
+    if not idle:
+        raise TimeoutError("a connection was still open after its connector was closed")
+
+
 class Blocking:
     """Does the steps of one script in a thread."""
 
@@ -236,7 +241,7 @@ class Blocking:
 
     def perform(self, step: Step) -> Claim | None:
         if isinstance(step, Settle):
-            self.bench.proxy.idle(IDLE_SECONDS)
+            _require_idle(self.bench.proxy.idle(IDLE_SECONDS))
         elif isinstance(step, Ask):
             return self.ask(step)
         elif (kept := self.open.pop(step.slot, None)) is not None:
@@ -269,7 +274,7 @@ class Looping:
 
     async def perform(self, step: Step) -> Claim | None:
         if isinstance(step, Settle):
-            await asyncio.to_thread(self.bench.proxy.idle, IDLE_SECONDS)
+            _require_idle(await asyncio.to_thread(self.bench.proxy.idle, IDLE_SECONDS))
         elif isinstance(step, Ask):
             return await self.ask(step)
         elif (kept := self.open.pop(step.slot, None)) is not None:

@@ -115,7 +115,7 @@ class Stage:
             entries = second.told["result"]["entries"]
             says = {entry["hash_value"] for entry in entries if entry["state"] == "deleted"}
             figures.undone += not says
-            if after.gone not in (set(), set(case.hashes)) or says != after.gone:
+            if after.gone not in (set(), set(case.params["hash_values"])) or says != after.gone:
                 wrong = f"{len(says)} are said to be deleted, and {len(after.gone)} are gone"
         elif after.times == 0:
             wrong = "it is said to be submitted, and the appliance never had it"
@@ -331,7 +331,7 @@ def main(quick: bool, at_random: int, sigterm: int, seed: str) -> None:
     """Run the parts that are asked for; without any, those that are enumerated."""
     ran = []
     if at_random:
-        ran.append(part("at random", kill_at_random, lambda scene: dooms_of(scene, at_random, seed)))
+        ran.append(part("at random", kill_at_random, lambda scene: dooms_of(scene, at_random, seed, WORKERS)))
     if sigterm:
         ran.append(part("SIGTERM", end_politely, lambda scene: in_turns(dooms_of(scene, sigterm, seed, TOGETHER))))
     if not ran:

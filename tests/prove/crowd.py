@@ -52,17 +52,14 @@ def one_round(seed: str, faults: int, seconds: float) -> Tally:
 def measured(faults: int, seed: str, seconds: float = 300.0, processes: int = 1) -> tuple[dict[str, Any], Tally]:
     """The figures of as many rounds as it takes, and the counts."""
     began, total, number = time.monotonic(), Tally(), 0
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    with contextlib.ExitStack() as stack:
+        pool = ProcessPoolExecutor(processes, get_context("spawn")) if processes > 1 else None
+        spread = stack.enter_context(pool).map if pool is not None else map
         while total.injected < faults and (left := seconds - (time.monotonic() - began)) > 0:
-            missing = faults - total.injected
-            rounds = min(processes, -(-missing // ROUND))
+            rounds = min(processes, -(-(faults - total.injected) // ROUND))
+            size = min(ROUND, -(-(faults - total.injected) // rounds))
             names = [f"{seed}/{number + n}" for n in range(rounds)]
-            sizes = [min(ROUND, -(-missing // rounds))] * rounds
-            for one in (
-                pool.map(one_round, names, sizes, [left] * rounds)
-                if processes > 1
-                else map(one_round, names, sizes, [left] * rounds)
-            ):
+            for one in spread(one_round, names, [size] * rounds, [left] * rounds):
                 total.add(one)
             number += rounds
             click.echo(f"{total.injected} of {faults} faults, {time.monotonic() - began:.0f} s", err=True)

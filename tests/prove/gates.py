@@ -52,8 +52,8 @@ GATES: Final = (
     Gate(
         "campaign",
         "10,000 injected faults over real sockets: 0 duplicate submissions, 0 lost, 0 uncaught, 0 wrong outcome",
-        script("campaign", "--faults", "10000", "--seed", SEED),
-        ("injected", "operations", "duplicates", "lost", "uncaught", "wrong", "unknown", "seconds"),
+        script("crowd", "--faults", "10000", "--seed", SEED),
+        ("injected", "operations", "duplicates", "lost", "uncaught", "wrong", "unknown", "recovered", "seconds"),
     ),
     Gate(
         "crashes, enumerated",
@@ -98,13 +98,13 @@ GATES: Final = (
     Gate(
         "deadlines",
         "overshoot of the deadline at most 0.5 s",
-        script("deadlines"),
+        script("lateness"),
         ("cases", "worst_overshoot", "seconds"),
     ),
     Gate(
         "soak",
         "15,000 faulty requests: memory and file descriptors flat",
-        script("soak", "--requests", "15000"),
+        script("soaking", "--requests", "15000"),
         ("requests", "rss_slope", "rss_growth_mb", "descriptors", "seconds"),
     ),
     Gate(

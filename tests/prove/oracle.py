@@ -171,7 +171,7 @@ def judge(trial: Trial) -> str | None:
 
 
 def sceptical() -> None:
-    """The oracle must notice what it is there for: three injections that a naive escaper would let pass."""
+    """The oracle must notice a pattern that matches too much, one that matches nothing, and one that is not valid."""
     source, other = {"type": "file", "name": "a"}, {"type": "file", "name": "b"}
     for pattern in ("[file:name = 'x' OR file:name != 'y']", "[file:name = 'x']", "[file:name = 'x'y']"):
         assert judge(Trial("planted", "", pattern, source, (other,))), f"the oracle accepts {pattern}"

@@ -93,7 +93,7 @@ DEFECTS = (
             if call.effect != "read":
                 self.intents.intend(run.current)
 """,
-        ("tests/test_recording.py", "tests/test_crashes.py"),
+        ("tests/test_recording.py",),
     ),
     Planted(
         "one operation, one effect",
@@ -137,11 +137,11 @@ DEFECTS = (
     ),
     Planted(
         "one total deadline",
-        "the deadline is given to each read again",
+        "an exchange may go on five seconds past its deadline",
         "network.py",
-        "if not self._network.may_wait():\n                    raise",
-        "if False:\n                    raise",
-        ("tests/test_network.py", "tests/test_campaign.py"),
+        "return self.left() > 0",
+        "return self.left() > -5",
+        ("tests/test_network.py", "tests/test_sequences.py"),
     ),
     Planted(
         "the double opt-in",
@@ -198,7 +198,7 @@ DEFECTS = (
         "secrets",
         "the appliance's words are told with the token in them",
         "endpoint.py",
-        'found = found.replace(secret, "***")',
+        'found = found.replace(form, "***")',
         "pass",
         ("tests/secrets",),
     ),
@@ -224,7 +224,7 @@ DEFECTS = (
         "health.py",
         "self.tokens -= cost",
         "pass",
-        ("tests/test_health.py", "tests/test_campaign.py"),
+        ("tests/test_health.py", "tests/test_sequences.py"),
     ),
 )
 

@@ -42,6 +42,7 @@ class Peer(Listener):
     def __init__(self, url: str) -> None:
         super().__init__("http")
         self._port = int(url.rsplit(":", 1)[1])
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, CHUNK)  # else all of an upload waits in here
         self.slow = self.mute = False
         self.begun: list[bytes] = []
 
@@ -71,7 +72,7 @@ def _pass(source: socket.socket, to: socket.socket | None, rest: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One operation: what it is on the command line, its folder, and the hashes that it is about."""
+    """One operation: what it is on the command line, its folder, and the hashes of what it may touch and must not."""
 
     action: str
     params: dict[str, Any]
@@ -156,7 +157,7 @@ class Scene:
         shown = self._http.get("/_lab/ledger").json()
         if case.action == "bulk_delete":
             ours = [record for record in shown["deletes"] if record["hash_value"] in case.hashes]
-            gone = frozenset(record["sha1"] for record in shown["deletes"] if record["sha1"])
+            gone = frozenset(record["sha1"] for record in ours if record["sha1"])
             return Ledger(len({record["task"] for record in ours}), gone)
         key, value = ("url", case.params["url"]) if case.action == "submit_url" else ("sha1", case.hashes[0])
         return Ledger(sum(record.get(key) == value for record in shown["submissions"]))
@@ -189,7 +190,7 @@ def of_deletion(scene: Scene, home: Path, name: str) -> Case:
     if planned.status != 0 or planned.told is None:
         raise RuntimeError(f"the plan of a deletion ends with {planned.status} {planned.code}")
     confirm = {"confirm": planned.told["result"]["digest"]}
-    return Case("bulk_delete", asked | confirm, home, name, tuple(hashes[:2]))
+    return Case("bulk_delete", asked | confirm, home, name, tuple(hashes))
 
 
 Arranged = Callable[[Scene, Path, str], Case]

@@ -10,45 +10,43 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
 import click
-import httpx
 
 from connector import AsyncConnector, Connector, Settings, SpectraError
 from connector.emulator import serve
+from connector.emulator.product.loading import load
 from tests.faults.plan import Fault
 from tests.faults.proxy import FaultProxy
 from tests.laboratory import hurried
-from tests.prove.campaign_faults import draw
+from tests.prove.campaign_faults import HEAVY, draw
 from tests.prove.campaign_workers import Passing
 
 LANES: Final = 4  # connectors: half of them blocking
 BATCH: Final = 25  # operations of each lane between two looks
+STRUCK: Final = 18  # faults in a batch of a lane
+IDS: Final = 30  # operation ids of a lane: a journal that grows fills SQLite's page cache, up to 2 MB, which is no leak
 FROM: Final = 0.2  # what is measured before this part of the requests is warming up
 FLAT_MB: Final = 1.0
 KNOWN: Final = "d1aff4d205b59b1ae3edf152603fa2ae5a7c6cc5"
-HEAVY: Final = {"gzip_bomb", "encoded_many", "plain_huge", "status_line_long", "headers_many"}
-Run = Callable[[str, dict[str, Any]], Any]
 
 
 @dataclass(slots=True)
 class Soak:
-    """Everything that lives as long as the soak, and what was looked at: (requests so far, MB, descriptors)."""
+    """What was done, and what was looked at: (requests so far, MB, descriptors)."""
 
-    clock: Passing
     requests: int = 0
     faults: int = 0
     uncaught: int = 0
     samples: list[tuple[int, float, int]] = field(default_factory=list)
 
     def look(self) -> None:
-        (self.clock.slept or []).clear()
         gc.collect()
         self.samples.append((self.requests, resident_mb(), sum(1 for _ in Path("/proc/self/fd").iterdir())))
 
@@ -66,129 +64,144 @@ def slope(samples: list[tuple[int, float, int]]) -> float:
     return 1000 * sum((one[0] - at) * (one[1] - mb) for one in samples) / spread if spread else 0.0
 
 
-def operation(rng: random.Random, name: str) -> tuple[str, dict[str, Any]]:
-    """Mostly reads; submissions are such that the appliance's own memory stays as it is."""
-    kind = rng.choices(("get_classification", "get_file_status", "get_report", "submit_file"), (40, 30, 20, 10))[0]
-    if kind == "submit_file":
-        return kind, {"content_base64": base64.b64encode(f"soak {name} {rng.randrange(20)}".encode()).decode()}
-    return kind, {"hash_value": KNOWN} if kind == "get_classification" else {"hash_values": [KNOWN]}
+def appliance(pipe: Connection, seed: int) -> None:
+    """The process of the appliance and its proxies: gives the addresses, then plans a batch each time it is asked."""
+    with ExitStack() as stack:
+        served = stack.enter_context(serve(release="9.6", processing_seconds=0.0))
+        load(served.product, {"sha1": KNOWN, "classification": "malicious"})
+        proxies = [stack.enter_context(FaultProxy(served.url)) for _ in range(LANES)]
+        rng = random.Random(seed)
+        pipe.send(([proxy.url for proxy in proxies], served.token))
+        while pipe.recv() == "next":
+            seen = sum(len(proxy.seen) for proxy in proxies)
+            fired = sum(line.fired for proxy in proxies for line in proxy.account())
+            served.product.ledger.clear()
+            for proxy in proxies:
+                proxy.plan([strike(rng) for _ in range(STRUCK)])
+            pipe.send((seen, fired))
 
 
-def strike(proxy: FaultProxy, rng: random.Random, soak: Soak) -> None:
-    """A fault on the next exchange, except for the heavy ones, whose buffers are no leak and hide one."""
-    fault: Fault | None = None
-    while fault is None or fault.kind in HEAVY or fault.longest < 1:
+def strike(rng: random.Random) -> Fault:
+    """A fault on one of the next exchanges; the heavy ones are left out, whose buffers are no leak and hide one."""
+    while True:
         fault = draw(rng, (("*", "*"),), silence=False).faults[0]
-    soak.faults += sum(line.fired for line in proxy.account())
-    soak.requests += len(proxy.seen)
-    proxy.plan([fault])
-
-
-def one(soak: Soak, run: Run, proxy: FaultProxy, rng: random.Random, name: str) -> Any:
-    strike(proxy, rng, soak)
-    action, params = operation(rng, name)
-    soak.clock.sleep(40.0)  # so that an open breaker lets its probe through
-    return run(action, params)
-
-
-def blocking_batch(soak: Soak, connector: Connector, proxy: FaultProxy, rng: random.Random, name: str) -> None:
-    for _ in range(BATCH):
-        try:
-            one(soak, connector.run, proxy, rng, name)
-        except SpectraError:
-            pass
-        except Exception:  # noqa: BLE001  # counted, and the soak fails
-            soak.uncaught += 1
-
-
-async def looping_batch(
-    soak: Soak, connector: AsyncConnector, proxy: FaultProxy, rng: random.Random, name: str
-) -> None:
-    for _ in range(BATCH):
-        try:
-            await one(soak, connector.run, proxy, rng, name)
-        except SpectraError:
-            pass
-        except Exception:  # noqa: BLE001  # counted, and the soak fails
-            soak.uncaught += 1
-
-
-def _appliance(pipe: Connection) -> None:
-    with serve(release="9.6", processing_seconds=0.0) as appliance:
-        pipe.send((appliance.url, appliance.token))
-        pipe.recv()
+        if fault.kind not in HEAVY:
+            return replace(fault, nth=rng.randint(1, 2 * STRUCK), times=1)
 
 
 @contextmanager
-def elsewhere() -> Iterator[tuple[str, str]]:
-    """The address and token of an appliance in a process of its own, so that only the client's memory is looked at."""
+def elsewhere(seed: int) -> Iterator[tuple[Connection, list[str], str]]:
+    """The appliance in a process of its own, so that only the memory of the connectors is looked at."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=_appliance, args=(there,), daemon=True)
+    process = context.Process(target=appliance, args=(there, seed), daemon=True)
     process.start()
-    url, token = here.recv()
-    httpx.post(f"{url}/_lab/samples", json={"samples": [{"sha1": KNOWN}]}, trust_env=False).raise_for_status()
+    urls, token = here.recv()
     try:
-        yield url, token
+        yield here, urls, token
     finally:
         here.send("end")
         process.join(10)
 
 
+def operation(rng: random.Random, name: str) -> tuple[str, dict[str, Any], str | None]:
+    """Mostly reads; of submissions the same ones again and again."""
+    kind = rng.choices(("get_classification", "get_file_status", "get_report", "submit_file"), (40, 30, 20, 10))[0]
+    if kind == "submit_file":
+        number = rng.randrange(IDS)
+        content = base64.b64encode(f"soak {name} {number}".encode()).decode()
+        return kind, {"content_base64": content}, f"{name}-{number}"
+    return kind, {"hash_value": KNOWN} if kind == "get_classification" else {"hash_values": [KNOWN]}, None
+
+
+@dataclass(slots=True)
+class Lane:
+    """One connector with its clock and its chance."""
+
+    name: str
+    connector: Connector | AsyncConnector
+    clock: Passing
+    rng: random.Random
+    uncaught: int = 0
+
+    def turns(self) -> Iterator[tuple[str, dict[str, Any], str | None]]:
+        for _ in range(BATCH):
+            self.clock.sleep(40.0)  # so that an open breaker lets its probe through
+            yield operation(self.rng, self.name)
+        (self.clock.slept or []).clear()
+
+    def block(self) -> None:
+        assert isinstance(self.connector, Connector)
+        for action, params, name in self.turns():
+            try:
+                self.connector.run(action, params, operation_id=name)
+            except SpectraError:
+                pass
+            except Exception:  # noqa: BLE001  # counted, and the soak fails
+                self.uncaught += 1
+
+    async def loop(self) -> None:
+        assert isinstance(self.connector, AsyncConnector)
+        for action, params, name in self.turns():
+            try:
+                await self.connector.run(action, params, operation_id=name)
+            except SpectraError:
+                pass
+            except Exception:  # noqa: BLE001  # counted, and the soak fails
+                self.uncaught += 1
+
+
+def lanes(urls: list[str], token: str, folder: Path, seed: int) -> list[Lane]:
+    """Blocking and asyncio in turn."""
+    made = []
+    for number, url in enumerate(urls):
+        settings = Settings(
+            url=url, token=token, state=str(folder / str(number)), api_generation="current", deadline_seconds=600.0
+        )
+        clock, kind = Passing(), AsyncConnector if number % 2 else Connector
+        made.append(Lane(f"lane-{number}", hurried(kind(settings), clock), clock, random.Random(f"{seed} {number}")))
+    return made
+
+
 def soaked(requests: int, seed: int, seconds: float) -> Soak:
     """Batches of all lanes at once, and a look after each, until there were enough requests."""
     ends = time.monotonic() + seconds
+    soak = Soak()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        url, token = stack.enter_context(elsewhere())
-        soak = Soak(Passing())
-        proxies = [stack.enter_context(FaultProxy(url)) for _ in range(LANES)]
-        dice = [random.Random(f"{seed} {number}") for number in range(LANES)]
-        made = [_settings(proxy.url, token, folder / str(n)) for n, proxy in enumerate(proxies)]
-        plain = [stack.enter_context(hurried(Connector(settings), soak.clock)) for settings in made[::2]]
+        pipe, urls, token = stack.enter_context(elsewhere(seed))
+        made = lanes(urls, token, folder, seed)
         with asyncio.Runner() as runner:
-            looping = [hurried(AsyncConnector(settings), soak.clock) for settings in made[1::2]]
             while soak.requests < requests and time.monotonic() < ends:
-                _batch(soak, runner, plain, looping, proxies, dice)
+                pipe.send("next")
+                seen, fired = pipe.recv()
+                soak.requests, soak.faults = soak.requests + seen, soak.faults + fired
+                batch(runner, made)
                 soak.look()
-            for connector in looping:
-                runner.run(connector.close())
+            close(runner, made)
+        soak.uncaught = sum(lane.uncaught for lane in made)
     return soak
 
 
-def _settings(url: str, token: str, folder: Path) -> Settings:
-    return Settings(url=url, token=token, state=str(folder), api_generation="current", deadline_seconds=600.0)
-
-
-def _batch(
-    soak: Soak,
-    runner: asyncio.Runner,
-    plain: list[Connector],
-    looping: list[AsyncConnector],
-    proxies: list[FaultProxy],
-    dice: list[random.Random],
-) -> None:
-    threads = [
-        threading.Thread(target=blocking_batch, args=(soak, connector, proxies[2 * n], dice[2 * n], f"s{n}"))
-        for n, connector in enumerate(plain)
-    ]
+def batch(runner: asyncio.Runner, made: list[Lane]) -> None:
+    threads = [threading.Thread(target=lane.block) for lane in made[::2]]
     for thread in threads:
         thread.start()
 
     async def every() -> None:
-        await asyncio.gather(
-            *(
-                looping_batch(soak, connector, proxies[2 * n + 1], dice[2 * n + 1], f"a{n}")
-                for n, connector in enumerate(looping)
-            )
-        )
+        await asyncio.gather(*(lane.loop() for lane in made[1::2]))
 
     runner.run(every())
     for thread in threads:
         thread.join()
-    for proxy in proxies:
-        with suppress(AssertionError):
-            proxy.check()
+
+
+def close(runner: asyncio.Runner, made: list[Lane]) -> None:
+    for lane in made:
+        if isinstance(lane.connector, Connector):
+            lane.connector.close()
+        else:
+            runner.run(lane.connector.close())
 
 
 def measured(requests: int, seed: int, seconds: float = 300.0) -> dict[str, Any]:

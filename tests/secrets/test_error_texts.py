@@ -1,6 +1,7 @@
 """What an error says: what happened, what it did, and what to do; short, on one line, and nothing of the exchange."""
 
 import inspect
+import re
 
 import pytest
 
@@ -14,9 +15,7 @@ from tests.secrets.scenes import SCENES
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, SpectraError)]
 LONGEST = 500
 # Words that begin what a reader can do: an error without a hint says it in its message.
-NEXT_STEPS = tuple(
-    ["set", "name", "ask", "give", "check", "wait", "use", "copy", "run", "submit", "look", "try", "call", "correct"]
-)
+NEXT_STEPS = re.compile(r"\b(set|name|ask|give|check|wait|use|copy|run|submit|look|try|call|correct)\b")
 OUTCOMES = {"not_sent", "rejected", "applied", "unknown"}
 
 
@@ -62,7 +61,7 @@ def test_the_scenes_reach_most_classes(raised):
 
     assert len(raised) > 150
     assert {errors.TlsError, errors.AuthError, errors.ServerError, OutcomeUnknown, errors.StateError} <= reached
-    assert len(reached) >= 18
+    assert len(reached) >= 16
 
 
 def test_each_error_is_short_and_one_line(raised):
@@ -77,7 +76,7 @@ def test_each_error_has_a_next_step(raised):
     silent = {
         f"{place}: {type(error).__name__}: {error.message}"
         for place, error in raised.items()
-        if not error.hint and not any(step in error.message for step in NEXT_STEPS)
+        if not error.hint and not NEXT_STEPS.search(error.message)
     }
 
     assert silent == set()

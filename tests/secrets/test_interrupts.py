@@ -1,6 +1,7 @@
 """What breaks an exchange off, or a defect within it, shows no values of its frames: they hold the request."""
 
 import asyncio
+import logging
 import os
 import signal
 
@@ -9,6 +10,7 @@ import pytest
 import connector.fast
 from connector import AsyncConnector, Connector, Settings, SpectraError
 from connector.network import Network, Stream
+from connector.quiet import NAMES
 from connector.reader import Reader
 from connector.wire import UploadBody
 from tests.laboratory import RawServer, run
@@ -152,4 +154,59 @@ def test_a_task_that_is_cancelled_shows_no_value(world):
         debugged(once(server.url))
     feed_error(search, raised.value)
 
+    assert search.hits == []
+
+
+PLAN = """
+def plan(held, error):
+    try:
+        {}[held]
+    except KeyError:
+        raise error from None
+    yield
+"""
+
+
+@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("error", [SpectraError("refused"), TypeError("broken")], ids=["an error", "a defect"])
+def test_what_is_behind_an_error_of_a_plan_shows_no_value(world, error, lane):
+    """A plan of another file than this one, as the frames of tests are left out."""
+    names: dict = {}
+    exec(compile(PLAN, "elsewhere.py", "exec"), names)
+    search, settings = Search(), world.lab.settings()
+
+    async def once():
+        async with AsyncConnector(settings) as connector:
+            await connector._driver.run(names["plan"](TOKEN, error))
+
+    def blocking():
+        with Connector(settings) as connector:
+            connector.execute(names["plan"](TOKEN, error))
+
+    with lane_of(lane), pytest.raises(type(error)) as raised:
+        blocking() if lane == "sync" else debugged(once())
+    feed_error(search, raised.value)
+
+    assert search.hits == []
+
+
+@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("logger", NAMES)
+def test_what_a_library_logs_of_an_exchange_is_kept_out(world, monkeypatch, logger, lane):
+    """Whatever it is: it is logged in the middle of an exchange, by the name of the library."""
+    world.as_new()
+    logged = []
+
+    def logging_too(encoding):
+        logging.getLogger(logger).warning("Can not load %r", TOKEN) if logger != "asyncio" else None
+        logged.append(logger)
+        return Reader(encoding)
+
+    for module in ("connector.fast", "connector.exchange"):
+        monkeypatch.setattr(f"{module}.Reader", logging_too)
+    search = Search()
+    with watched(search), lane_of(lane):
+        run(world.lab.settings(), "get_classification", PARAMS["get_classification"], lane=lane)
+
+    assert logged
     assert search.hits == []

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector import Settings
+from connector.quiet import quiet
 from tests.laboratory import run
 from tests.secrets.canaries import CANARIES, TOKEN, Search, forms, packed
 from tests.secrets.peers import Echo, echoing
@@ -175,3 +176,18 @@ class TestQuiet:
             run(Settings(url=appliance.url, token=TOKEN), "test_connection", lane="sync")
 
         assert {"connect_tcp.started", "receive_response_headers.complete"} <= set(caplog.messages)
+
+    def test_a_traceback_of_asyncio_is_left_out_of_ours_only(self):
+        """In its debug mode asyncio logs a failed write with the frames that hold what was to be written."""
+        for ours in (True, False):
+            search = Search()
+            names: dict = {}
+            exec(compile("def write(data):\n    raise ConnectionResetError\n", "elsewhere.py", "exec"), names)
+            with watched(search), quiet() if ours else contextlib.nullcontext():
+                try:
+                    names["write"](TOKEN)
+                except ConnectionResetError:
+                    logging.getLogger("asyncio").debug("Fatal write error", exc_info=True)
+
+            assert names_in(search) == (set() if ours else {"token"})
+            assert "log asyncio" in search.sinks
