@@ -84,6 +84,8 @@ class Breaker:
 
     def fail(self, now: float, code: str, most: int = FAILURES, seconds: float | None = None) -> None:
         self.failures += 1
+        if self.until is not None and now < self.until:
+            return  # it was under way when the breaker opened, and says no more than those that opened it
         if self.failures >= most or self.until is not None:
             self.open(now, code, seconds or min(LONGEST_OPEN, SHORTEST_OPEN * 2.0**self.openings))
 

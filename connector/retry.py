@@ -83,8 +83,9 @@ def seconds_before_retry(error: SpectraError, call: Call, attempt: int, policy: 
     """Seconds to wait and jitter on top before the next attempt, or None when there is none."""
     if not _may_retry(error, call, attempt, policy):
         return None
-    if error.retry_after is not None:
-        return (error.retry_after, 0.1 * error.retry_after) if error.retry_after <= policy.longest_wait else None
+    after = error.retry_after
+    if after is not None:
+        return (after, min(0.1 * after, policy.longest_wait - after)) if after <= policy.longest_wait else None
     doubled = 2.0**attempt
     if isinstance(error, CapacityError) and call.effect == "submit":
         return policy.capacity_base * doubled, 0.1 * policy.capacity_base * doubled

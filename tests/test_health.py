@@ -5,6 +5,9 @@ import random
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from connector.errors import (
     AuthError,
@@ -15,15 +18,20 @@ from connector.errors import (
     DeadlineExceeded,
     InputRefused,
     MaintenanceError,
+    MalformedResponse,
     QuotaError,
+    ResponseTooLarge,
     ServerError,
+    SpectraError,
     StateError,
     StorageFull,
     TlsError,
     Truncated,
+    UnexpectedResponse,
 )
 from connector.health import BUDGET, COST, MOST_AT_ONCE, THROTTLE_COST, Breaker, Health, capabilities, cost_of, counts
-from connector.plan import Call
+from connector.plan import Call, Judged, Pause, Reply
+from connector.retry import persist
 
 READ = Call("GET", "/x")
 CLOUD = Call("GET", "/x", cloud=True)
@@ -139,6 +147,83 @@ class TestBreakers:
         assert [watch.wait(), watch.wait()] == [None, None]
         watch.fail(times=4)
         assert watch.wait() is None
+        watch.fail(times=1)
+        assert watch.wait() == 30.0, "a breaker that closed begins anew"
+
+    def test_what_was_under_way_when_it_opened_makes_it_no_longer(self, watch):
+        for _ in range(MOST_AT_ONCE):
+            assert watch.wait() is None
+        watch.now += 3.0
+        watch.fail(times=5)
+        watch.now += 4.0
+        watch.fail(times=MOST_AT_ONCE - 5)
+
+        assert watch.wait() == 26.0
+        watch.now += 26.0
+        assert watch.wait() is None
+        watch.fail(times=1)
+        assert watch.wait() == 60.0, "the first probe that fails doubles it once"
+
+    def test_a_late_success_of_what_was_under_way_closes_it(self, watch):
+        watch.fail()
+        watch.now += 4.0
+        watch.health.judged(READ, None)
+
+        assert [watch.wait(), watch.wait()] == [None, None]
+
+    def test_until_the_very_end_nothing_goes(self, watch):
+        watch.fail()
+        watch.now += 29.5
+        assert watch.wait() == 0.5
+        watch.now += 0.5
+        assert watch.wait() is None
+        watch.now += 59.5
+        assert watch.wait() == 0.5
+        watch.now += 0.5
+        assert watch.wait() is None
+
+    @pytest.mark.parametrize("error", [MalformedResponse("x"), UnexpectedResponse("x"), ResponseTooLarge("x")])
+    def test_an_answer_that_is_not_believed_neither_counts_nor_proves_that_it_is_well(self, watch, error):
+        assert not counts(error)
+        watch.fail(times=4)
+        watch.fail(error=error, times=20)
+        assert watch.wait() is None
+        watch.fail(times=1)
+
+        assert watch.wait() == 30.0
+
+    def test_a_probe_that_was_refused_for_its_input_closes_it(self, watch):
+        watch.fail()
+        watch.now += 30.0
+        watch.wait()
+        watch.health.judged(READ, BadRequest("no"))
+
+        assert [watch.wait(), watch.wait()] == [None, None]
+
+    def test_a_call_that_needs_two_is_kept_back_by_the_one_that_is_open_longer(self, watch):
+        watch.fail(SUBMIT)
+        watch.fail(CLOUD, QuotaError("used up"), times=2)
+
+        with pytest.raises(CircuitOpen, match=r"cloud requests .* 900 s") as closed:
+            watch.health.admit(PUBLIC)
+        assert closed.value.retry_after == 900.0
+
+    def test_a_call_that_is_kept_back_is_the_probe_of_nothing(self, watch):
+        watch.fail(SUBMIT)
+        watch.now += 30.0
+        watch.fail(CLOUD, QuotaError("used up"), times=2)
+
+        assert watch.wait(PUBLIC) == 900.0
+        assert watch.wait(SUBMIT) is None
+
+    def test_a_call_that_needs_two_is_the_probe_of_both(self, watch):
+        watch.fail(PUBLIC)
+        watch.now += 30.0
+
+        assert watch.wait(PUBLIC) is None
+        assert [watch.wait(SUBMIT), watch.wait(CLOUD), watch.wait(READ)] == [60.0, 60.0, None]
+        watch.health.judged(PUBLIC, None)
+        assert [watch.wait(SUBMIT), watch.wait(CLOUD)] == [None, None]
 
     def test_each_failed_probe_doubles_the_time_up_to_ten_minutes(self, watch):
         watch.fail()
@@ -171,6 +256,40 @@ class TestBreakers:
         assert watch.wait(CLOUD) == 900.0
         assert watch.wait(PUBLIC) == 900.0
         assert [watch.wait(READ), watch.wait(SUBMIT)] == [None, None]
+
+    def test_a_quota_that_is_still_used_up_is_left_alone_for_another_quarter_of_an_hour(self, watch):
+        watch.fail(CLOUD, QuotaError("used up"), times=2)
+        for _ in range(2):
+            watch.now += 900.0
+            assert watch.wait(CLOUD) is None
+            watch.fail(CLOUD, QuotaError("used up"), times=1)
+            assert watch.wait(CLOUD) == 900.0
+
+    def test_a_quota_between_two_successes_is_no_two_in_a_row(self, watch):
+        watch.fail(CLOUD, QuotaError("used up"), times=1)
+        watch.health.judged(CLOUD, None)
+        watch.fail(CLOUD, QuotaError("used up"), times=1)
+
+        assert watch.wait(CLOUD) is None
+
+    def test_a_used_up_quota_of_a_public_submission_leaves_private_ones_alone(self, watch):
+        watch.fail(PUBLIC, QuotaError("used up"), times=2)
+
+        assert [watch.wait(PUBLIC), watch.wait(SUBMIT)] == [900.0, None]
+
+    def test_a_quota_that_a_local_look_up_met_counts_as_any_failure(self, watch):
+        watch.fail(READ, QuotaError("used up"), times=4)
+        assert [watch.wait(READ), watch.wait(CLOUD)] == [None, None]
+        watch.fail(READ, QuotaError("used up"), times=1)
+
+        assert [watch.wait(READ), watch.wait(CLOUD)] == [30.0, None]
+
+    def test_the_cloud_fails_five_times_like_everything_else(self, watch):
+        watch.fail(CLOUD, times=4)
+        assert watch.wait(CLOUD) is None
+        watch.fail(CLOUD, times=1)
+
+        assert [watch.wait(CLOUD), watch.wait(READ)] == [30.0, None]
 
     def test_a_403_before_any_success_stops_everything(self, watch):
         watch.fail(SUBMIT, AuthError("no"), times=1)
@@ -213,6 +332,24 @@ class TestBreakers:
         assert "30 s more; nothing was sent" in closed.value.message
         assert (closed.value.outcome, closed.value.retryable) == ("not_sent", True)
 
+    @pytest.mark.parametrize(
+        ("call", "error", "words"),
+        [
+            (READ, ServerError("x"), "look-ups"),
+            (DELETE, Truncated("x"), "deletions"),
+            (CLOUD, QuotaError("x"), "cloud requests"),
+            (SUBMIT, StorageFull("x"), "submissions"),
+            (SUBMIT, MaintenanceError("x"), "submissions"),
+            (READ, AuthError("x"), "look-ups"),
+            (DELETE, TlsError("x"), "deletions"),
+        ],
+    )
+    def test_it_names_the_last_failure(self, watch, call, error, words):
+        watch.fail(call, error)
+
+        with pytest.raises(CircuitOpen, match=rf"^{words} .*\(last: {error.code}\)"):
+            watch.health.admit(call)
+
 
 class TestBudget:
     def test_what_a_retry_costs(self):
@@ -248,6 +385,23 @@ class TestBudget:
         watch.health.judged(READ, None, 20)
 
         assert watch.health.tokens == BUDGET == 100
+
+    def test_what_is_there_to_the_last_token_can_be_spent(self, watch):
+        for _ in range(9):
+            watch.health.spend(COST)
+        watch.health.spend(THROTTLE_COST)
+        with pytest.raises(CircuitOpen):
+            watch.health.spend(COST)
+        watch.health.spend(THROTTLE_COST)
+
+        assert watch.health.tokens == 0
+
+    def test_a_failure_earns_nothing(self, watch):
+        watch.health.spend(COST)
+        for error in (FAILED, BadRequest("x"), CapacityError("x"), InputRefused("x")):
+            watch.health.judged(READ, error, 10)
+
+        assert watch.health.tokens == 90
 
     def test_ten_threads_keep_it_between_nothing_and_full(self, watch):
         seen = []
@@ -299,6 +453,15 @@ class TestPlaces:
         for more in (2, 3, 4):
             watch.health.judged(SUBMIT, None)
             assert self.held(watch, 10) == more
+        for _ in range(100):
+            watch.health.judged(SUBMIT, None)
+        assert self.held(watch, 100) == MOST_AT_ONCE
+
+    def test_no_other_failure_takes_places(self, watch):
+        for error in (FAILED, QuotaError("x"), StorageFull("x"), Truncated("x")):
+            watch.fail(SUBMIT, error, times=1)
+
+        assert self.held(watch, 100) == MOST_AT_ONCE
 
     def test_a_successful_read_gives_no_place_back(self, watch):
         watch.fail(SUBMIT, CapacityError("full"), times=1)
@@ -326,19 +489,44 @@ class TestPlaces:
 
     def test_a_place_that_comes_free_is_given_on(self, watch):
         watch.fail(SUBMIT, CapacityError("full"), times=1)
-        got = threading.Event()
+        asked, got = threading.Event(), threading.Event()
+
+        def left():
+            asked.set()
+            return 10.0
 
         def wants():
-            with watch.health.place(SUBMIT, lambda: 10.0):
+            with watch.health.place(SUBMIT, left):
                 got.set()
 
+        thread = threading.Thread(target=wants)
         with watch.health.place(SUBMIT, lambda: 0.0):
-            thread = threading.Thread(target=wants)
             thread.start()
+            assert asked.wait(10)
             assert not got.is_set()
         thread.join(10)
 
         assert got.is_set()
+
+    def test_a_success_elsewhere_lets_one_in_that_waits(self, watch):
+        watch.fail(SUBMIT, CapacityError("full"), times=1)
+        asked, got = threading.Event(), threading.Event()
+
+        def left():
+            asked.set()
+            return 10.0
+
+        def wants():
+            with watch.health.place(SUBMIT, left):
+                got.set()
+
+        thread = threading.Thread(target=wants)
+        with watch.health.place(SUBMIT, lambda: 0.0):
+            thread.start()
+            assert asked.wait(10)
+            watch.health.judged(SUBMIT, None)
+            assert got.wait(10)
+        thread.join(10)
 
     def test_a_place_is_given_back_when_the_submission_fails(self, watch):
         watch.fail(SUBMIT, CapacityError("full"), times=1)
@@ -346,3 +534,140 @@ class TestPlaces:
             raise ZeroDivisionError
 
         assert self.held(watch, 10) == 1
+
+
+class Model(RuleBasedStateMachine):
+    """Health beside the shortest model of it: the budget as a sum, the read breaker as its published times."""
+
+    def __init__(self):
+        super().__init__()
+        self.watch = Watch()
+        self.tokens, self.failures, self.openings, self.until, self.probe = 100, 0, 0, None, 0.0
+
+    @rule(spent=st.sampled_from((0, 5, 10, 15, 20)))
+    def succeed(self, spent):
+        self.watch.health.judged(READ, None, spent)
+        self.tokens = min(100, self.tokens + max(1, spent))
+        self.failures, self.openings, self.until, self.probe = 0, 0, None, 0.0
+
+    @rule()
+    def fail(self):
+        self.watch.fail(times=1)
+        self.failures += 1
+        now = self.watch.now
+        if (self.until is None and self.failures >= 5) or (self.until is not None and now >= self.until):
+            self.until, self.probe = now + min(600.0, 30.0 * 2**self.openings), 0.0
+            self.openings += 1
+
+    @rule(cost=st.sampled_from((0, 5, 10)))
+    def spend(self, cost):
+        if cost > self.tokens:
+            with pytest.raises(CircuitOpen):
+                self.watch.health.spend(cost)
+        else:
+            self.watch.health.spend(cost)
+            self.tokens -= cost
+
+    @rule(seconds=st.sampled_from((0.5, 15.0, 29.5, 30.0, 59.5, 60.0, 600.0)))
+    def wait(self, seconds):
+        self.watch.now += seconds
+
+    @rule()
+    def ask(self):
+        now = self.watch.now
+        expected = None
+        if self.until is not None and now < max(self.until, self.probe):
+            expected = (self.until if now < self.until else self.probe) - now
+        elif self.until is not None:
+            self.probe = now + 60.0
+        assert self.watch.wait() == expected
+
+    @invariant()
+    def the_budget_is_the_sum(self):
+        assert 0 <= self.watch.health.tokens == self.tokens <= BUDGET
+
+
+TestModel = Model.TestCase
+
+
+CALLS = (READ, CLOUD, SUBMIT, PUBLIC, DELETE, LOGIN)
+ERRORS = (FAILED, CapacityError("x"), QuotaError("x"), StorageFull("x"), AuthError("x"), TlsError("x"), BadRequest("x"))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(CALLS), st.sampled_from((None, *ERRORS)), st.floats(0.0, 700.0)), max_size=60)
+)
+def test_whatever_happens_no_call_is_kept_back_for_longer_than_a_quarter_of_an_hour(steps):
+    watch = Watch()
+    for call, error, seconds in steps:
+        wait = watch.wait(call)
+        assert wait is None or 0 < wait <= 900.0
+        watch.health.judged(call, error)
+        watch.now += seconds
+    watch.now += 900.0
+
+    assert [watch.wait(call) for call in (READ, DELETE)] == [None, None]
+
+
+def lived(watch, call, judge, answers):
+    """A plan against this health, as a driver runs it; how often its call was sent, and the error at its end."""
+    plan, sent, brought = persist(call, judge), 0, None
+    try:
+        step = next(plan)
+        while True:
+            try:
+                brought = None
+                match step:
+                    case Call():
+                        watch.health.admit(step)
+                        sent, brought = sent + 1, answers[sent]
+                    case Pause():
+                        watch.health.spend(step.cost)
+                        watch.now += step.seconds
+                    case Judged():
+                        watch.health.judged(step.call, step.error, step.spent)
+            except SpectraError as error:
+                step = plan.throw(error)
+            else:
+                step = plan.send(brought)
+    except StopIteration:
+        return sent, None
+    except SpectraError as error:
+        return sent, error
+
+
+OK, DOWN = Reply(200), Reply(500)
+
+
+def judged(reply):
+    return None if reply.status == 200 else FAILED
+
+
+class TestWithThePlan:
+    """What the plan of a call tells, health takes in."""
+
+    def test_two_retries_of_one_that_fails_cost_twenty(self, watch):
+        assert lived(watch, READ, judged, [DOWN] * 3) == (3, FAILED)
+        assert watch.health.tokens == 80
+
+    def test_retries_of_one_that_succeeds_cost_nothing_in_the_end(self, watch):
+        assert lived(watch, READ, judged, [DOWN, DOWN, OK]) == (3, None)
+        assert watch.health.tokens == 100
+
+    def test_throttled_retries_cost_half(self, watch):
+        full = CapacityError("full", status=429)
+
+        assert lived(watch, READ, lambda _: full, [DOWN] * 3) == (3, full)
+        assert watch.health.tokens == 90
+
+    def test_the_breaker_ends_a_plan_in_its_middle_with_nothing_sent(self, watch):
+        assert lived(watch, READ, judged, [DOWN] * 3)[0] == 3
+        sent, error = lived(watch, READ, judged, [DOWN] * 3)
+
+        assert (sent, error.code) == (2, "circuit_open")
+
+    def test_without_budget_each_call_is_sent_once(self, watch):
+        for _ in range(10):
+            watch.health.spend(COST)
+
+        assert lived(watch, READ, judged, [DOWN]) == (1, FAILED)

@@ -3,17 +3,19 @@
 import asyncio
 import socket
 import ssl
+import struct
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
+import httpcore
 import pytest
 
 from connector import AsyncConnector, Connector, Settings, SpectraError
 from connector.errors import ConnectFailed, DeadlineExceeded, OutcomeUnknown
 from connector.http import Transport
-from connector.network import Network, resolved
-from tests.laboratory import RawServer, http_answer, run
+from connector.network import SLICE, Network, resolved
+from tests.laboratory import RawServer, Time, http_answer, run
 
 TOKEN = "0123456789abcdef"
 OVER = 0.5
@@ -57,10 +59,10 @@ class TestOneDeadline:
             assert late(server.url) < OVER
 
     def test_an_upload_that_nobody_reads(self):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
+        with silent_listener() as listener:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            params = {"content_base64": "QUJD" * 4_000_000}  # 12 MB, which earn 12 s
-            assert late(url, "submit_file", params, kind=OutcomeUnknown, api_generation="current") < 12 + OVER
+            params = {"content_base64": "QUJD" * 400_000}  # 1.2 MB, which earn 1.2 s
+            assert late(url, "submit_file", params, kind=OutcomeUnknown, api_generation="current") < 1.2 + OVER
 
     def test_a_handshake_that_never_ends(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -83,27 +85,154 @@ class TestOneDeadline:
         assert asked.is_set()
         assert over < OVER
 
-    def test_a_cancelled_submission_ends_within_seconds(self):
-        ended = []
+    @pytest.mark.parametrize(
+        ("action", "params"),
+        [("submit_url", {"url": "https://www.example.com/"}), ("submit_file", {"content_base64": "QUJD" * 2_000_000})],
+    )
+    def test_a_cancelled_submission_ends_within_a_second_and_a_half(self, action, params):
+        asked, over = threading.Event(), threading.Event()
 
-        def silent(connection, asked):
-            with suppress(OSError):
-                ended.append(connection.recv(1))
+        def silent(connection, _):
+            asked.set()
+            over.wait(20)
 
         with RawServer(silent) as server:
             settings = Settings(url=server.url, token=TOKEN, state="memory", api_generation="current")
 
             async def cancelled():
                 async with AsyncConnector(settings) as connector:
-                    task = asyncio.create_task(connector.run("submit_url", {"url": "https://www.example.com/"}))
-                    await asyncio.sleep(0.3)
+                    task = asyncio.create_task(connector.run(action, params))
+                    assert await asyncio.to_thread(asked.wait, 10)
                     task.cancel()
+                    began = time.monotonic()
                     await asyncio.gather(task, return_exceptions=True)
+                return time.monotonic() - began  # with the connector closed, whose threads have ended
 
+            assert asyncio.run(cancelled()) < 1.5
+            over.set()
+
+
+@contextmanager
+def silent_listener():
+    """A listener whose connections are never accepted and take little: the peer of what nobody reads."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener
+
+
+@contextmanager
+def connected(seconds):
+    """A stream to a peer that is silent and reads nothing, and this many seconds for all of it."""
+    network = Network()
+    with silent_listener() as listener:
+        ends = time.monotonic() + seconds
+        network.left = lambda: ends - time.monotonic()
+        stream = network.connect_tcp("127.0.0.1", listener.getsockname()[1])
+        yield network, stream
+        stream.close()
+
+
+class TestStream:
+    """One connection, without HTTP around it."""
+
+    def test_a_read_without_an_answer_ends_at_the_deadline_and_not_with_a_slice(self):
+        with connected(1.2) as (_, stream):
             began = time.monotonic()
-            asyncio.run(cancelled())
+            with pytest.raises(httpcore.ReadTimeout):
+                stream.read(1, 60.0)
 
-        assert time.monotonic() - began < 5
+            assert 1.1 < time.monotonic() - began < 1.2 + OVER
+
+    def test_a_write_to_a_peer_that_stops_reading_ends_at_the_deadline(self):
+        with connected(1.2) as (_, stream):
+            began = time.monotonic()
+            with pytest.raises(httpcore.WriteTimeout):
+                stream.write(b"x" * 20_000_000, 60.0)
+
+            assert 1.1 < time.monotonic() - began < 1.2 + OVER
+
+    @pytest.mark.parametrize("what", ["read", "write"])
+    def test_what_is_cancelled_from_elsewhere_ends_within_a_slice(self, what):
+        with connected(60.0) as (network, stream):
+            timer = threading.Timer(0.2, lambda: setattr(network, "left", lambda: -1.0))
+            timer.start()
+            began = time.monotonic()
+            with pytest.raises((httpcore.ReadTimeout, httpcore.WriteTimeout)):
+                stream.read(1) if what == "read" else stream.write(b"x" * 20_000_000)
+            timer.join()
+
+            assert time.monotonic() - began < 0.2 + SLICE + 0.3
+
+    def test_a_peer_that_is_gone_is_a_write_error(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            network = Network()
+            network.left = lambda: 10.0
+            stream = network.connect_tcp("127.0.0.1", listener.getsockname()[1])
+            peer, _ = listener.accept()
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.close()
+            with pytest.raises(httpcore.WriteError):
+                stream.write(b"x" * 20_000_000)
+            stream.close()
+
+    def test_what_is_written_arrives_whole_and_in_order(self):
+        text, came = bytes(range(256)) * 20_000, bytearray()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            network = Network()
+            network.left = lambda: 30.0
+            stream = network.connect_tcp("127.0.0.1", listener.getsockname()[1])
+            peer, _ = listener.accept()
+
+            def take():
+                while piece := peer.recv(100_000):
+                    came.extend(piece)
+
+            taker = threading.Thread(target=take)
+            taker.start()
+            stream.write(text)
+            stream.close()
+            taker.join(10)
+            peer.close()
+
+        assert bytes(came) == text
+
+    def test_a_connection_that_nobody_accepts_ends_at_the_deadline(self):
+        with socket.socket() as full:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            waiting = [_begun(full.getsockname()) for _ in range(4)]  # the queue of a listener with a backlog of 0
+            network = Network()
+            ends = time.monotonic() + 0.4
+            network.left = lambda: ends - time.monotonic()
+            began = time.monotonic()
+            with pytest.raises(httpcore.ConnectTimeout):
+                network.connect_tcp("127.0.0.1", full.getsockname()[1], 15.0)
+            for each in waiting:
+                each.close()
+
+        assert 0.3 < time.monotonic() - began < 0.4 + OVER
+
+
+def _begun(address):
+    made = socket.socket()
+    made.setblocking(False)
+    with suppress(BlockingIOError):
+        made.connect(address)
+    return made
+
+
+def has_addresses(monkeypatch, *addresses):
+    """Every name has these addresses; an address is only itself, which connecting to it looks up as well."""
+    real = socket.getaddrinfo
+
+    def found(host, port, *more, **named):
+        if host != "x.example.com":
+            return real(host, port, *more, **named)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr("connector.network.socket.getaddrinfo", found)
 
 
 class TestNames:
@@ -131,11 +260,51 @@ class TestNames:
     def test_the_next_address_is_tried_when_one_refuses(self, monkeypatch):
         with RawServer(http_answer(b'{"results": []}')) as server:
             port = int(server.url.rsplit(":", 1)[1])
-            found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, port)) for host in ("127.0.0.2", "127.0.0.1")]
-            monkeypatch.setattr("connector.network.socket.getaddrinfo", lambda *_, **__: found)
-            settings = Settings(url=f"http://localhost:{port}", token=TOKEN)
+            has_addresses(monkeypatch, "127.0.0.2", "127.0.0.1")
+            settings = Settings(url=f"http://x.example.com:{port}", token=TOKEN)
 
             assert run(settings, "test_connection", lane="sync").branch == "ok"
+
+    @pytest.mark.parametrize("refusing", ["::1", "127.0.0.2"])
+    def test_every_address_is_tried_before_it_is_given_up(self, monkeypatch, refusing):
+        has_addresses(monkeypatch, refusing, "127.0.0.1", "127.0.0.1")
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            assert resolved("x.example.com", port, 5.0) == [refusing, "127.0.0.1"]
+
+            Network().connect_tcp("x.example.com", port, 5.0).close()
+
+    def test_where_every_address_refuses_there_is_no_connection(self, monkeypatch):
+        has_addresses(monkeypatch, "127.0.0.2", "127.0.0.1")
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))  # it does not listen, so connecting there is refused
+            with pytest.raises(httpcore.ConnectError):
+                Network().connect_tcp("x.example.com", taken.getsockname()[1], 5.0)
+
+    def test_a_name_without_any_address_is_no_connection(self, monkeypatch):
+        has_addresses(monkeypatch)
+
+        with pytest.raises(httpcore.ConnectError):
+            Network().connect_tcp("x.example.com", 80, 5.0)
+
+    @pytest.mark.parametrize(("number", "times"), [(socket.EAI_AGAIN, 3), (socket.EAI_NONAME, 1)])
+    def test_a_name_is_looked_up_three_times_where_that_may_help_and_else_once(self, monkeypatch, number, times):
+        asked, clock = [], Time()
+
+        def failing(*_, **__):
+            asked.append(1)
+            raise socket.gaierror(number, "no")
+
+        monkeypatch.setattr("connector.network.socket.getaddrinfo", failing)
+        with pytest.raises(ConnectFailed) as failed:
+            run(Settings(url="http://x.example.com", token=TOKEN), "test_connection", lane="sync", time=clock)
+
+        assert (len(asked), len(clock.slept)) == (times, times - 1)
+        assert (failed.value.retryable, failed.value.outcome) == (times == 3, "not_sent")
+
+    def test_a_name_that_no_resolver_takes_is_a_failed_connection(self):
+        with pytest.raises(httpcore.ConnectError):
+            resolved("a" * 64 + ".example.com", 80, 5.0)
 
     def test_an_address_is_not_looked_up(self, monkeypatch):
         monkeypatch.setattr("connector.network.socket.getaddrinfo", None)
@@ -165,6 +334,30 @@ class TestTransport:
         network.left = lambda: 7.0
 
         assert [network.seconds(None), network.seconds(3.0), network.seconds(9.0)] == [7.0, 3.0, 7.0]
+
+    def test_no_operation_waits_for_longer_than_an_hour(self):
+        network = Network()
+
+        assert [network.seconds(None), network.seconds(9999.0), network.may_wait()] == [3600.0, 3600.0, True]
+
+    def test_a_read_and_a_submission_go_over_these_sockets(self, monkeypatch):
+        """Were httpx's attribute renamed, its own sockets would be used, and this would see none of ours."""
+        made = []
+        original = Network.connect_tcp
+
+        def counted(self, host, port, *args, **more):
+            made.append(host)
+            return original(self, host, port, *args, **more)
+
+        monkeypatch.setattr(Network, "connect_tcp", counted)
+        with RawServer(http_answer(b'{"results": [], "detail": {"id": 1}}')) as server:
+            settings = Settings(url=server.url, token=TOKEN, state="memory", api_generation="current")
+            with Connector(settings) as connector:
+                connector.run("test_connection")
+                with suppress(SpectraError):
+                    connector.run("submit_url", {"url": "https://www.example.com/"})
+
+        assert made == ["127.0.0.1", "127.0.0.1"]
 
     def test_a_connection_that_the_peer_closed_is_told_as_cut(self):
         with RawServer(lambda connection, asked: None) as server:

@@ -252,21 +252,6 @@ class TestRetrying:
             (None, 20),
         ]
 
-    @pytest.mark.parametrize(
-        ("seconds", "pauses"),
-        [(10.0, [Pause(10.0, 1.0, 5)]), (0.0, [Pause(0.0, 0.0, 5)]), (120.0, [Pause(120.0, 12.0, 5)])],
-    )
-    def test_retry_after_is_kept_to(self, seconds, pauses):
-        refusal = CapacityError("full", retry_after=seconds)
-        run = Driven(persist(READ, lambda r: None if r.status == 200 else refusal), ok(status=429), ok())
-
-        assert run.pauses == pauses
-
-    def test_a_retry_after_that_is_too_long_is_told_and_not_waited_for(self):
-        refusal = CapacityError("full", retry_after=121.0)
-
-        assert failed(CapacityError, persist(READ, lambda _: refusal), ok()).retry_after == 121.0
-
 
 class TestMeaning:
     """A status code means what the page of that endpoint says."""

@@ -11,12 +11,16 @@ import tempfile
 import time
 from base64 import b64encode
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import click
 
 from connector import Connector, InputRefused, Outcome, SpectraError
+from connector.action import Context
+from connector.actions.bulk_delete import PLAN_SECONDS, seal
 from connector.emulator import serve
 from tests.laboratory import Lab, hurried
 
@@ -51,9 +55,30 @@ MARKINGS = {
 }  # the ids of TLP 2.0 in STIX 2.1 (OASIS CTI, TLP 2.0 statement)
 
 
+UNMARKED = frozenset({"marking-definition", "extension-definition", "identity"})  # the same in every bundle
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # what a power cut would do is the matter of other gates
+FIGURES = (
+    *("steps", "refused", "failed", "lost_answers", "replays", "marked"),
+    *("public_submissions", "public_with_both_opt_ins", "deletes", "outside_a_plan", "violations"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A submission: its action and parameters, whether they ask for the public, and whether the input is private."""
+
+    action: str
+    params: dict[str, Any]
+    asks: bool
+    private: bool
+
+    def may_be_public(self, settings: dict[str, Any]) -> bool:
+        return self.asks and settings["allow_cloud"] and self.params.get("tlp") not in STRICT and not self.private
+
+
 @dataclass
 class Play:
-    """One sequence: the appliance, what may be done, and what was planned and confirmed so far."""
+    """One sequence: the appliance, what may be done, and what was planned and sent so far."""
 
     lab: Lab
     rng: random.Random
@@ -62,9 +87,11 @@ class Play:
     tally: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     plans: dict[str, tuple[frozenset[str], float]] = field(default_factory=dict)
-    allowed_deletes: set[str] = field(default_factory=set)
-    allowed_public: int = 0
-    operations: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    operations: dict[str, Operation] = field(default_factory=dict)
+    entries: Counter[str] = field(default_factory=Counter)
+    known: set[str] = field(default_factory=set)
+    may_go: set[str] = field(default_factory=set)
+    deletions: dict[str, dict[str, Any]] = field(default_factory=dict)
     serial: int = 0
 
     def run(self, action: str, params: dict[str, Any], operation_id: str | None = None) -> Outcome | None:
@@ -83,34 +110,38 @@ class Play:
         self._marked(params.get("tlp"), outcome)
         return outcome
 
+    def name(self) -> str:
+        self.serial += 1
+        return f"operation-{self.serial}-{self.rng.getrandbits(64)}"
+
     def wrong(self, what: str) -> None:
         self.tally["violations"] += 1
         self.problems.append(what)
 
     def _marked(self, tlp: str | None, outcome: Outcome) -> None:
-        """What comes out is marked at least as strictly as what went in."""
-        if tlp is None or not outcome.stix:
+        """What comes out is marked at least as strictly as what went in, and so is what there is to do next."""
+        if tlp is None:
             return
-        for item in outcome.stix["objects"]:
+        for item in (outcome.stix or {}).get("objects", ()):
+            if item["type"] in UNMARKED:
+                continue
             names = [MARKINGS[ref] for ref in item.get("object_marking_refs", ()) if ref in MARKINGS]
-            if names and ORDER.index(names[0]) < ORDER.index(tlp):
-                self.wrong(f"{item['type']} is marked {names[0]} where the input was {tlp}")
+            if not names or ORDER.index(names[0]) < ORDER.index(tlp):
+                self.wrong(f"{item['type']} is marked {names} where the input was {tlp}")
+        self.tally["marked"] += 1
+        kept = outcome.next.params.get("tlp", tlp) if outcome.next is not None else tlp
+        if ORDER.index(kept) < ORDER.index(tlp):
+            self.wrong(f"the next step is marked {kept} where the input was {tlp}")
 
     def check(self) -> None:
-        """Hold the ledger against everything that was allowed so far."""
-        ledger = self.lab.product.ledger
-        public = [record for record in ledger.submissions if record["visibility"] == "public"]
-        if len(public) > self.allowed_public:
-            self.wrong(f"{len(public)} public submissions where {self.allowed_public} were asked for and allowed")
-        for record in ledger.submissions:
-            if record["kind"] == "url" and "crawler" not in record["fields"]:
-                self.wrong("a URL was submitted without its crawler")
+        """Hold the ledger against what this step was allowed to take away."""
         gone = {sha1 for sha1 in self.known if self.lab.product.local.find(sha1) is None}
-        if not gone <= self.allowed_deletes:
-            self.tally["outside_a_plan"] += len(gone - self.allowed_deletes)
+        self.known -= gone
+        outside = gone - self.may_go
+        if outside:
+            self.tally["outside_a_plan"] += len(outside)
             self.wrong("a sample is gone that no confirmed plan named")
-
-    known: set[str] = field(default_factory=set)
+        self.may_go = set()
 
 
 def _wishes(play: Play, kind: str) -> tuple[dict[str, Any], bool]:
@@ -131,36 +162,51 @@ def _wishes(play: Play, kind: str) -> tuple[dict[str, Any], bool]:
 
 def submit_file(play: Play) -> None:
     wishes, asks = _wishes(play, "file")
-    play.serial += 1
-    content = f"content {play.serial} {play.rng.random()}".encode()
-    _submit(play, "submit_file", {"content_base64": b64encode(content).decode(), **wishes}, asks, private=False)
+    content = b64encode(f"content {play.serial} {play.rng.random()}".encode()).decode()
+    _submit(play, play.name(), Operation("submit_file", {"content_base64": content, **wishes}, asks, False))
 
 
 def submit_url(play: Play) -> None:
     wishes, asks = _wishes(play, "url")
     url = play.rng.choice((*PUBLIC_URLS, *INNER_URLS, *SECRET_URLS, ZONE_URL))
     private = url in INNER_URLS or url in SECRET_URLS or url == ZONE_URL
-    _submit(play, "submit_url", {"url": url, **wishes}, asks, private=private)
+    _submit(play, play.name(), Operation("submit_url", {"url": url, **wishes}, asks, private))
 
 
-def _submit(play: Play, action: str, params: dict[str, Any], asks: bool, *, private: bool) -> None:
-    play.serial += 1
-    name = f"operation-{play.serial}-{play.rng.getrandbits(64)}"
-    may = asks and play.settings["allow_cloud"] and params.get("tlp") not in STRICT and not private
-    play.allowed_public += may
-    before = len(play.lab.product.ledger.submissions)
-    outcome = play.run(action, params, name)
-    made = len(play.lab.product.ledger.submissions) - before
-    if made > 1 or (outcome is not None and made != 1):
-        play.wrong(f"{made} entries for one {action}")
-    inner = params.get("url") in (*INNER_URLS, ZONE_URL)
-    if made and inner and not play.settings["allow_internal_urls"]:
+def _submit(play: Play, name: str, operation: Operation) -> None:
+    """Submit; now and then the answer is lost, though the appliance did it."""
+    ledger = play.lab.product.ledger
+    before = len(ledger.submissions)
+    lost = play.rng.random() < 0.1
+    if lost:
+        play.lab.fault("/api/*", "POST", nth=1, times=1, status=504, body="html", apply=True)
+    outcome = play.run(operation.action, operation.params, name)
+    if lost:
+        play.lab.http.delete("/_lab/faults")
+        play.lab.faulty = False
+    made = ledger.submissions[before:]
+    play.entries[name] += len(made)
+    play.operations.setdefault(name, operation)
+    play.tally["lost_answers"] += lost and bool(made)
+    if play.entries[name] > 1 or (outcome is not None and play.entries[name] != 1):
+        play.wrong(f"{play.entries[name]} entries for one {operation.action}")
+    for record in made:
+        _hold(play, operation, record)
+
+
+def _hold(play: Play, operation: Operation, record: dict[str, Any]) -> None:
+    """Hold one entry of the ledger against what was asked for and allowed."""
+    may = operation.may_be_public(play.settings)
+    if record["visibility"] == "public":
+        play.tally["public_submissions"] += 1
+        play.tally["public_with_both_opt_ins"] += may
+        if not may:
+            play.wrong(f"a public {operation.action} that was not asked for or not allowed")
+    if record["kind"] == "url" and record["fields"].get("crawler") != operation.params.get("crawler", "local"):
+        play.wrong("a URL was submitted without its crawler, or with another")
+    inner = operation.params.get("url") in (*INNER_URLS, ZONE_URL)
+    if inner and not play.settings["allow_internal_urls"]:
         play.wrong("the appliance was sent to an internal address")
-    if made == 0:
-        play.allowed_public -= may
-    play.tally["public_submissions"] += may and made
-    if outcome is not None:
-        play.operations[name] = action, params
 
 
 def replay(play: Play) -> None:
@@ -168,19 +214,26 @@ def replay(play: Play) -> None:
     if not play.operations:
         return
     name = play.rng.choice(sorted(play.operations))
-    action, params = play.operations[name]
-    changed = {**params, "tlp": "red"} if play.rng.random() < 0.3 else params
-    if action == "submit_url" and play.rng.random() < 0.3:
-        changed = {**params, "url": "https://other.example.com/"}
-    before = len(play.lab.product.ledger.submissions)
-    play.run(action, changed, name)
-    if len(play.lab.product.ledger.submissions) != before:
-        play.wrong("an operation id made a second entry")
+    operation = play.operations[name]
+    if play.rng.random() < 0.3:
+        operation = replace(operation, params={**operation.params, "tlp": "red"})
+    elif operation.action == "submit_url" and play.rng.random() < 0.3:
+        other = {**operation.params, "url": "https://other.example.com/"}
+        operation = replace(operation, params=other, private=False)
+    _submit(play, name, operation)
     play.tally["replays"] += 1
 
 
 def load(play: Play) -> None:
     play.known.add(play.lab.load(classification=play.rng.choice(("malicious", "goodware")))["sha1"])
+
+
+def load_again(play: Play) -> None:
+    """Somebody else puts a sample there again that a plan named: what was confirmed before must not take it away."""
+    named = sorted(set().union(*(hashes for hashes, _ in play.plans.values())) - play.known)
+    if named:
+        play.lab.load(sha1=(sha1 := play.rng.choice(named)))
+        play.known.add(sha1)
 
 
 def plan_deletion(play: Play) -> None:
@@ -193,21 +246,49 @@ def plan_deletion(play: Play) -> None:
 
 
 def confirm_deletion(play: Play) -> None:
-    """Confirm a plan; or a stale one, another's, one of other hashes, or none at all."""
+    """Confirm a plan; or a stale one, one of other hashes, one of another user or appliance, or none at all."""
     if not play.known:
         return
     digest = play.rng.choice((*play.plans, "6741f2c0-0123456789abcdef0123456789abcdef"))
     hashes, planned = play.plans.get(digest, (frozenset(), 0.0))
     asked = set(hashes)
-    if not asked or play.rng.random() < 0.4:
+    if not asked or play.rng.random() < 0.3:
         asked = set(play.rng.sample(sorted(play.known), min(len(play.known), play.rng.randint(1, 5))))
-    in_time = play.lab.product.clock.time() - planned <= 901
-    if asked == set(hashes) and in_time and play.settings["allow_delete"] and len(asked) <= play.settings["max_delete"]:
-        play.allowed_deletes |= asked
-    before = len(play.lab.product.ledger.deletes)
+    if play.rng.random() < 0.2:
+        digest = _foreign(play, asked)
+        hashes = frozenset()
+    in_time = play.lab.product.clock.time() - planned <= PLAN_SECONDS + 1
+    if asked == hashes and in_time and play.settings["allow_delete"] and len(asked) <= play.settings["max_delete"]:
+        play.may_go |= asked
     shuffled = play.rng.sample(sorted(asked), len(asked))
-    play.run("bulk_delete", {"hash_values": shuffled, "confirm": digest})
-    play.tally["deletes"] += len(play.lab.product.ledger.deletes) - before
+    _delete(play, play.name(), {"hash_values": shuffled, "confirm": digest})
+
+
+def _foreign(play: Play, asked: set[str]) -> str:
+    """The digest of a plan of these very hashes, made a moment ago with another token or on another appliance."""
+    own = play.rng.random() < 0.5
+    key = sha256(play.lab.token.encode()).digest() if own else b"another token"
+    origin = "https://another.example.com" if own else play.lab.url
+    context = Context(generation="current", origin=origin, key=key)
+    return seal(context, sorted(asked), int(play.lab.product.clock.time()))
+
+
+def _delete(play: Play, name: str, params: dict[str, Any]) -> None:
+    ledger = play.lab.product.ledger
+    before = len(ledger.deletes)
+    play.run("bulk_delete", params, name)
+    gone = sum(record["sha1"] is not None for record in ledger.deletes[before:])
+    play.tally["deletes"] += gone
+    if gone:
+        play.deletions[name] = params
+
+
+def replay_deletion(play: Play) -> None:
+    """The same confirmation under the same id: what was done is not done again, whoever put something there since."""
+    if play.deletions:
+        name = play.rng.choice(sorted(play.deletions))
+        _delete(play, name, play.deletions[name])
+        play.tally["replays"] += 1
 
 
 def look_up(play: Play) -> None:
@@ -226,8 +307,8 @@ def change_settings(play: Play) -> None:
 
 
 STEPS = (
-    *(submit_file, submit_url, submit_url, replay, load, load),
-    *(plan_deletion, confirm_deletion, look_up, pass_time, change_settings),
+    *(submit_file, submit_url, submit_url, replay, load, load_again, plan_deletion, plan_deletion),
+    *(confirm_deletion, confirm_deletion, confirm_deletion, replay_deletion, look_up, pass_time, change_settings),
 )
 
 
@@ -249,6 +330,8 @@ def played(lab: Lab, state: str, seed: int, most: int = 14) -> Play:
     default = rng.choice(("cloud", "local"))
     lab.switch(crawler_default_uploads=default, crawler_default_submit=default)
     play = Play(lab, rng, state, settings(rng))
+    for _ in range(rng.randint(0, 4)):
+        load(play)
     for _ in range(rng.randint(4, most)):
         rng.choice(STEPS)(play)
         play.check()
@@ -259,14 +342,13 @@ def measured(count: int, seed: int) -> tuple[dict[str, Any], list[str]]:
     began, tally, problems = time.monotonic(), Counter[str](), list[str]()
     with serve(release="9.6") as appliance:
         lab = Lab(appliance)
-        with tempfile.TemporaryDirectory() as state:
-            for number in range(count):
+        for number in range(count):
+            with tempfile.TemporaryDirectory(dir=MEMORY) as state:  # a journal each: opening one reads all of it
                 play = played(lab, state, seed + number)
-                tally.update(play.tally)
-                problems += [f"seed {seed + number}: {problem}" for problem in play.problems]
+            tally.update(play.tally)
+            problems += [f"seed {seed + number}: {problem}" for problem in play.problems]
         lab.http.close()
-    names = ("steps", "refused", "failed", "replays", "public_submissions", "deletes", "outside_a_plan", "violations")
-    line = {"sequences": count, **{name: tally[name] for name in names}, "seed": seed}
+    line = {"sequences": count, **{name: tally[name] for name in FIGURES}, "seed": seed}
     return line | {"seconds": round(time.monotonic() - began, 1)}, problems
 
 
