@@ -188,4 +188,4 @@ def server_words(reply: Reply) -> str:
     for secret in reply.hidden:
         for form in (secret, escape(secret), quote(secret), quote(secret, safe=""), quote_plus(secret)):
             found = found.replace(form, "***")
-    return re.sub(r"[^\x20-\x7e\u00a0-\uffff]+", " ", found).strip()[:300]
+    return " ".join("".join(char if char.isprintable() else " " for char in found).split())[:300]

@@ -170,7 +170,11 @@ def _sent(params: Params, context: Context, endpoint: Endpoint, file: Sent) -> P
         endpoint, upload=upload, cloud=_public(params), secrets=revealed(params.archive_password)
     )
     if reply.sent is None:
-        raise TypeError("the driver did not say what it sent")
+        raise OutcomeUnknown(
+            "the appliance answered before it had the whole file, and what it keeps is not known",
+            status=reply.status,
+            hint="ask get_file_status for the file's SHA-1 before you submit it again",
+        )
     result = _receipt(params, context, detail_of(endpoint, reply), reply.sent)
     return result, reply.answered_at, (yield from accepted(result, reply.answered_at))
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from base64 import b64encode
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -91,6 +92,7 @@ class Play:
     entries: Counter[str] = field(default_factory=Counter)
     known: set[str] = field(default_factory=set)
     may_go: set[str] = field(default_factory=set)
+    done: dict[str, tuple[Operation, Outcome]] = field(default_factory=dict)
     deletions: dict[str, dict[str, Any]] = field(default_factory=dict)
     serial: int = 0
 
@@ -119,7 +121,7 @@ class Play:
         self.problems.append(what)
 
     def _marked(self, tlp: str | None, outcome: Outcome) -> None:
-        """What comes out is marked at least as strictly as what went in, and so is what there is to do next."""
+        """What comes out is marked at least as strictly as what went in, and what there is to do next as that."""
         if tlp is None:
             return
         for item in (outcome.stix or {}).get("objects", ()):
@@ -128,10 +130,9 @@ class Play:
             names = [MARKINGS[ref] for ref in item.get("object_marking_refs", ()) if ref in MARKINGS]
             if not names or ORDER.index(names[0]) < ORDER.index(tlp):
                 self.wrong(f"{item['type']} is marked {names} where the input was {tlp}")
+        if outcome.next is not None and outcome.next.params.get("tlp") != tlp:
+            self.wrong(f"the step after an input marked {tlp} is marked {outcome.next.params.get('tlp')}")
         self.tally["marked"] += 1
-        kept = outcome.next.params.get("tlp", tlp) if outcome.next is not None else tlp
-        if ORDER.index(kept) < ORDER.index(tlp):
-            self.wrong(f"the next step is marked {kept} where the input was {tlp}")
 
     def check(self) -> None:
         """Hold the ledger against what this step was allowed to take away."""
@@ -180,6 +181,7 @@ def _submit(play: Play, name: str, operation: Operation) -> None:
     lost = play.rng.random() < 0.1
     if lost:
         play.lab.fault("/api/*", "POST", nth=1, times=1, status=504, body="html", apply=True)
+    failed = play.tally["failed"]
     outcome = play.run(operation.action, operation.params, name)
     if lost:
         play.lab.http.delete("/_lab/faults")
@@ -192,6 +194,11 @@ def _submit(play: Play, name: str, operation: Operation) -> None:
         play.wrong(f"{play.entries[name]} entries for one {operation.action}")
     for record in made:
         _hold(play, operation, record)
+    kept = play.done.get(name)
+    if kept is not None and kept[0] == operation and (outcome or play.tally["failed"] > failed) and outcome != kept[1]:
+        play.wrong(f"the stored outcome of a {operation.action} did not come back")
+    if outcome is not None:
+        play.done.setdefault(name, (operation, outcome))
 
 
 def _hold(play: Play, operation: Operation, record: dict[str, Any]) -> None:
@@ -306,7 +313,8 @@ def change_settings(play: Play) -> None:
     play.settings = settings(play.rng)
 
 
-STEPS = (
+Step = Callable[[Play], None]
+STEPS: tuple[Step, ...] = (
     *(submit_file, submit_url, submit_url, replay, load, load_again, plan_deletion, plan_deletion),
     *(confirm_deletion, confirm_deletion, confirm_deletion, replay_deletion, look_up, pass_time, change_settings),
 )
@@ -323,17 +331,16 @@ def settings(rng: random.Random) -> dict[str, Any]:
     }
 
 
-def played(lab: Lab, state: str, seed: int, most: int = 14) -> Play:
-    """One sequence from its seed."""
-    rng = random.Random(seed)
+def played(lab: Lab, state: str, rng: random.Random, steps: Sequence[Step] = ()) -> Play:
+    """One sequence of these steps, or of 4 to 14 drawn ones."""
     lab.as_new()
     default = rng.choice(("cloud", "local"))
     lab.switch(crawler_default_uploads=default, crawler_default_submit=default)
     play = Play(lab, rng, state, settings(rng))
     for _ in range(rng.randint(0, 4)):
         load(play)
-    for _ in range(rng.randint(4, most)):
-        rng.choice(STEPS)(play)
+    for step in steps or [rng.choice(STEPS) for _ in range(rng.randint(4, 14))]:
+        step(play)
         play.check()
     return play
 
@@ -344,7 +351,7 @@ def measured(count: int, seed: int) -> tuple[dict[str, Any], list[str]]:
         lab = Lab(appliance)
         for number in range(count):
             with tempfile.TemporaryDirectory(dir=MEMORY) as state:  # a journal each: opening one reads all of it
-                play = played(lab, state, seed + number)
+                play = played(lab, state, random.Random(seed + number))
             tally.update(play.tally)
             problems += [f"seed {seed + number}: {problem}" for problem in play.problems]
         lab.http.close()
