@@ -311,3 +311,7 @@ class TestSecrets:
             began = time.process_time()
             secret_in_url(url)
             assert time.process_time() - began < 1
+
+
+def test_an_address_of_mail_in_the_path_is_no_secret_by_itself():
+    assert secret_in_url("https://www.example.com/people/jane.doe@example.org/") is None

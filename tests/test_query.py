@@ -131,3 +131,54 @@ def test_what_could_be_read_as_syntax_is_refused_in_every_field(field, value):
         Clause(field=field, **{"is": value})
     with pytest.raises(ValidationError):
         Clause(field=field, any_of=["1", value])
+
+
+class TestSyntaxInsideValues:
+    """What the language could read as syntax is refused wherever it stands."""
+
+    @pytest.mark.parametrize("like", ['a"b*', "a\\b*", "a\nb*", "a?b*", "*\u2028*x"])
+    def test_it_is_refused_inside_a_pattern(self, like):
+        with pytest.raises(ValueError, match="text without quotation marks"):
+            Clause(field="filename", like=like)
+
+    def test_a_pattern_of_asterisks_alone_is_refused(self):
+        with pytest.raises(ValueError, match="some text beside the asterisks"):
+            Clause(field="filename", like="**")
+
+    def test_a_pattern_is_for_text_fields(self):
+        with pytest.raises(ValueError, match="like is for text fields"):
+            Clause(field="size", like="1*")
+
+    @pytest.mark.parametrize("word", ["AND", "or", "Not", "TO"])
+    def test_an_operator_is_no_word_but_may_be_text(self, word):
+        with pytest.raises(ValueError, match="operators AND, OR, NOT, TO"):
+            Clause(field="tag", **{"is": word})
+
+        assert clause_text(Clause(field="filename", **{"is": word})) == f'filename:"{word}"'
+
+    def test_words_and_numbers_stand_without_quotes(self):
+        assert clause_text(Clause(field="tag", **{"is": "phishing"})) == "tag:phishing"
+        assert clause_text(Clause(field="size", **{"is": 7})) == "size:7"
+        assert clause_text(Clause(field="available", **{"is": True})) == "available:TRUE"
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("(a", "a parenthesis that is not closed"),
+            ("a)", "a parenthesis that is not closed"),
+            (")a(", "a parenthesis that is not closed"),
+            ("[a", "a bracket that is not closed"),
+            ("a]", "a bracket that is not closed"),
+            ('"a', "a quotation mark that is not closed"),
+            ("  ", "at least one condition"),
+            ("a\x00b", "control characters"),
+            ("a\x7fb", "control characters"),
+        ],
+    )
+    def test_a_query_that_cannot_be_one_is_told_by_what_is_wrong(self, text, told):
+        with pytest.raises(ValueError, match=told):
+            check_query(text)
+
+    @pytest.mark.parametrize("text", ['filename:"(a"', "(a)", "[1 TO 2]", "a\tb", "a\nb"])
+    def test_a_query_that_can_be_one_is_left_as_it_is(self, text):
+        assert check_query(text) == text

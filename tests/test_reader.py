@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+import zlib
 
 import pytest
 from hypothesis import example, given
@@ -515,3 +516,70 @@ class TestCode:
     @pytest.mark.parametrize("body", [[{"code": 404}], None, "code", 404])
     def test_what_is_no_object_has_none(self, body):
         assert check_code(body, 200) == ""
+
+
+class TestSentences:
+    """What is told is exact: the limit that was passed, and whether asking again makes sense."""
+
+    @pytest.mark.parametrize(
+        ("wire", "told"),
+        [(999_999, "999999 bytes"), (1_000_000, "1 MB"), (1_999_999, "1 MB"), (2_000_000, "2 MB")],
+    )
+    def test_a_limit_is_told_in_the_unit_that_fits(self, wire, told):
+        with pytest.raises(ResponseTooLarge, match=f"longer than {told} as sent"):
+            Reader("", Limits(wire=wire)).feed(bytes(wire + 1))
+
+    def test_a_ratio_that_is_reached_is_not_passed(self):
+        packed = gzip.compress(bytes(3 * MIB), 9)
+        ratio = -(-3 * MIB // len(packed))
+
+        assert len(read(packed, encoding="gzip", limits=Limits(ratio=ratio))) == 3 * MIB
+        with pytest.raises(ResponseTooLarge, match="the limit of the ratio") as grown:
+            read(packed, encoding="gzip", limits=Limits(ratio=ratio - 1))
+        assert "its own answers do not grow like this" in grown.value.hint
+
+    @pytest.mark.parametrize(
+        ("body", "told"),
+        [
+            (gzip.compress(b"{}")[:-9], "the compressed answer ended early"),
+            (b"\x1f\x8b" + b"x" * 40, "the compressed answer is damaged"),
+            (zlib.compress(b"{}"), "the compressed answer is damaged"),
+        ],
+    )
+    def test_a_damaged_answer_to_a_read_may_be_asked_for_again(self, body, told):
+        with pytest.raises(Truncated, match=told) as cut:
+            read(body, encoding="gzip")
+
+        assert (cut.value.outcome, cut.value.retryable) == ("rejected", True)
+
+    @pytest.mark.parametrize("code", [100, 599])
+    def test_a_code_at_the_end_of_its_range_is_one(self, code):
+        assert check_code({"code": code}, 200)
+
+    @pytest.mark.parametrize("code", [99, 600, True, "404", 200.0, None])
+    def test_what_is_no_status_is_no_code(self, code):
+        assert check_code({"code": code}, 200) == ""
+
+
+class TestManyValues:
+    """More values than memory should hold are not read at all."""
+
+    @pytest.fixture(autouse=True)
+    def few(self, monkeypatch):
+        monkeypatch.setattr(reader, "MOST_VALUES", 12)
+
+    @pytest.mark.parametrize(
+        ("most", "more"),
+        [
+            (b"[" + b"1," * 11 + b"1]", b"[" + b"1," * 12 + b"1]"),
+            (b"[" * 12 + b"]" * 12, b"[" * 13 + b"]" * 13),
+            (b'{"a":' * 12 + b"1" + b"}" * 12, b'{"a":' * 13 + b"1" + b"}" * 13),
+        ],
+        ids=["commas", "lists", "objects"],
+    )
+    def test_as_many_as_the_limit_are_read_and_one_more_is_not(self, most, more):
+        assert read_json(most)[1] == ""
+        assert read_json(more) == (None, "holds more than 12 values")
+
+    def test_a_long_body_of_few_values_is_read(self):
+        assert read_json(b'"' + b"x" * 1000 + b'"') == ("x" * 1000, "")

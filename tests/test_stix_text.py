@@ -1,6 +1,7 @@
 """Untrusted values in STIX: what goes into a pattern comes out of it, and URLs become URIs."""
 
 import string
+from uuid import UUID, uuid5
 
 import pytest
 from hypothesis import given
@@ -9,11 +10,12 @@ from stix2.pattern_visitor import create_pattern_object
 from stix2patterns.v21.pattern import Pattern
 from stix2validator import ValidationOptions, validate_instance
 
-from connector.stix_ids import url_id
+from connector.stix_ids import file_id, url_id
 from connector.stix_objects import pattern
 from connector.stix_text import clean, later, literal, milliseconds, moment, uri
 from connector.verdict import Url
 
+STIX = UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")  # of observables, STIX 2.1 section 2.9
 NASTY = st.one_of(
     st.text(),
     st.text(alphabet="'\\\"[] =ORand\n\r\t\x00\x7f*/%"),
@@ -144,3 +146,62 @@ def test_milliseconds_and_days() -> None:
     assert milliseconds("2024-01-08T16:36:03.5Z") == "2024-01-08T16:36:03.500Z"
     assert later("2024-02-28T00:00:00.5Z", 2) == "2024-03-01T00:00:00.5Z"
     assert later("9999-12-31T00:00:00Z", 30) is None
+
+
+def test_text_is_cut_to_its_most_with_an_ellipsis():
+    assert clean("x" * 10, 10) == "x" * 10
+    assert clean("x" * 11, 10) == "x" * 9 + "\u2026"
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        ("http://a.example/%zz", "http://a.example/%25zz"),
+        ("http://a.example/%aF", "http://a.example/%aF"),
+        ("http://a.example/\ud800", "http://a.example/%ED%A0%80"),
+        ("http://A.example/\u00fc", "http://A.example/%C3%BC"),
+        ("http://\u00fc.example/", "http://xn--tda.example/"),
+        ("http://[::1]/ ", "http://[::1]/"),
+        ("http://" + "\u00fc" * 70 + ".example/", "http://" + "%C3%BC" * 70 + ".example/"),
+    ],
+)
+def test_a_url_becomes_the_uri_that_goes_over_the_wire(given, made):
+    assert uri(given) == made
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
+        ("1969-12-31T23:59:59Z", None),
+        ("2024-01-08T16:36:03.120Z", "2024-01-08T16:36:03.12Z"),
+        ("2024-01-08T16:36:03.100Z", "2024-01-08T16:36:03.1Z"),
+        ("2024-01-08T16:36:03.123456Z", "2024-01-08T16:36:03.123Z"),
+        ("2024-W02-1T16:36:03Z", None),
+    ],
+)
+def test_a_time_is_written_as_stix2_writes_it(given, made):
+    assert moment(given) == made
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        ("2024-01-08T16:36:03Z", "2024-01-08T16:36:03.000Z"),
+        ("2024-01-08T16:36:03.1Z", "2024-01-08T16:36:03.100Z"),
+        ("2024-01-08T16:36:03.12Z", "2024-01-08T16:36:03.120Z"),
+    ],
+)
+def test_created_and_modified_have_three_digits(given, made):
+    assert milliseconds(given) == made
+
+
+def test_the_id_of_a_url_is_over_its_canonical_json():
+    content = '{"value":"http://\u00fc.example/"}'
+
+    assert url_id("http://\u00fc.example/") == f"url--{uuid5(STIX, content)}"
+
+
+def test_a_file_without_a_hash_has_no_id():
+    with pytest.raises(ValueError, match="at least one hash"):
+        file_id({})
