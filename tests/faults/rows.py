@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tests.faults.causes import (
-    Cause,
-)
+from tests.faults.causes import Cause
 from tests.faults.expect import (
     READS,
     Again,

@@ -19,28 +19,8 @@ from tests.faults.causes import (
     untrusted,
     waiting,
 )
-from tests.faults.expect import (
-    READS,
-    Again,
-    Error,
-    Exactly,
-    Rule,
-    Unharmed,
-    fixed,
-    patient,
-    throttled,
-)
-from tests.faults.rows import (
-    N_A,
-    QUEUED,
-    SUBMITS_ONLY,
-    Row,
-    case,
-    doubtful,
-    no,
-    row,
-    same,
-)
+from tests.faults.expect import READS, Again, Error, Exactly, Rule, Unharmed, fixed, patient, throttled
+from tests.faults.rows import N_A, QUEUED, SUBMITS_ONLY, Row, case, doubtful, no, row, same
 
 _MALFORMED, _PAGE_OF = no("MalformedResponse"), no("UnexpectedResponse")
 _UNREAD = no("MalformedResponse", "applied", "/detail/id")

@@ -2,41 +2,9 @@
 
 from typing import Final
 
-from tests.faults.causes import (
-    HTML,
-    PAGE,
-    SHA1,
-    Cause,
-    page,
-    poll_answer,
-    polled,
-    refused,
-    replaced,
-    statuses,
-    struck,
-)
-from tests.faults.expect import (
-    FOLLOWED,
-    READS,
-    AtOnce,
-    Column,
-    Elsewhere,
-    Error,
-    Exactly,
-    Rule,
-    Unharmed,
-)
-from tests.faults.rows import (
-    GROUND,
-    N_A,
-    Case,
-    Entry,
-    Row,
-    case,
-    no,
-    row,
-    same,
-)
+from tests.faults.causes import HTML, PAGE, SHA1, Cause, page, poll_answer, polled, refused, replaced, statuses, struck
+from tests.faults.expect import FOLLOWED, READS, AtOnce, Column, Elsewhere, Error, Exactly, Rule, Unharmed
+from tests.faults.rows import GROUND, N_A, Case, Entry, Row, case, no, row, same
 
 _HERE, _JOURNAL = "tests/faults/test_matrix.py::", "tests/test_journal.py::"
 _STOPPED = {column: Exactly(Rule(ends="Cancelled")) for column in READS}

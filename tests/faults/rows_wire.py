@@ -2,38 +2,9 @@
 
 from typing import Final
 
-from tests.faults.causes import (
-    Cause,
-    both,
-    struck,
-)
-from tests.faults.expect import (
-    ANSWERS,
-    READS,
-    Again,
-    AtOnce,
-    Column,
-    Error,
-    Exactly,
-    Rule,
-    Unharmed,
-    Unknown,
-    Verified,
-)
-from tests.faults.rows import (
-    CUT,
-    N_A,
-    NOT_MADE,
-    UNTOLD,
-    Case,
-    Entry,
-    Row,
-    case,
-    doubtful,
-    no,
-    row,
-    same,
-)
+from tests.faults.causes import Cause, both, struck
+from tests.faults.expect import ANSWERS, READS, Again, AtOnce, Column, Error, Exactly, Rule, Unharmed, Unknown, Verified
+from tests.faults.rows import CUT, N_A, NOT_MADE, UNTOLD, Case, Entry, Row, case, doubtful, no, row, same
 
 _PLACE = {
     "first": Unharmed(),

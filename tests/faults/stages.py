@@ -17,14 +17,7 @@ from tests.faults.causes import JSON, NOWHERE, page
 from tests.faults.expect import READS
 from tests.faults.plan import Plan, Strike
 from tests.faults.proxy import Fault, FaultProxy
-from tests.faults.scene import (
-    Cell,
-    Scene,
-    before_only,
-    busy,
-    faults,
-    scene,
-)
+from tests.faults.scene import Cell, Scene, before_only, busy, faults, scene
 from tests.faults.stages_peers import early, faces, names, tunnel
 from tests.faults.tls import ByteCounter
 from tests.laboratory import Lab, Time
@@ -202,8 +195,9 @@ def journal(cell: Cell, lab: Lab, folder: Path) -> Iterator[Scene]:
         file.write_bytes(b"no database" * 400)
     elif how == "newer":
         _made(file, "PRAGMA user_version=999")
-    file.exists() and file.chmod(0o600)
-    before = file.read_bytes() if file.exists() else b""
+    before = file.read_bytes() if how != "full" else b""
+    if before:
+        file.chmod(0o600)
 
     def ready(client: Any) -> None:
         if how == "full" and cell.column not in READS:

@@ -12,15 +12,7 @@ from tests.faults.causes import QUEUE
 from tests.faults.listener import Listener
 from tests.faults.messages import Stream
 from tests.faults.proxy import FaultProxy
-from tests.faults.scene import (
-    CONNECT_SECONDS,
-    ELSEWHERE,
-    HOST,
-    Cell,
-    Scene,
-    before_only,
-    scene,
-)
+from tests.faults.scene import CONNECT_SECONDS, ELSEWHERE, HOST, Cell, Scene, before_only, scene
 from tests.faults.tls import ByteCounter, Certificates
 from tests.laboratory import Lab
 

@@ -103,8 +103,8 @@ def ledger(one: Ran) -> str:
 
 
 SURVIVORS: Final = (
-    "Survivors are listed in [mutants.jsonl](mutants.jsonl), each with the reason why it may stay; changes to the wording "
-    "of a sentence are counted apart.\n\n"
+    "Survivors are listed in [mutants.jsonl](mutants.jsonl). `why` is the reason why one may stay; where it is empty, a test "
+    "that would notice the change is still to be written. Changes to the wording of a sentence are counted apart.\n\n"
 )
 SECTIONS: Final = {
     "planted defects": planted,
