@@ -22,7 +22,7 @@ import httpx
 from connector.journal import Journal
 from connector.operation import Entry
 from tests.faults.listener import HOST, Listener
-from tests.prove.victim import LONGEST, ROOT, Ended, Victims
+from tests.prove.victim import LONGEST, ROOT, Ended, Victims, bound
 
 LARGE: Final = 3_000_000  # bytes of the file that is uploaded slowly
 CHUNK, REST = 65_536, 0.02  # bytes that the slow peer takes, and the seconds it rests then: about 3 MB/s
@@ -102,7 +102,13 @@ class Scene:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         command = [str(Path(sys.executable).with_name("spectra")), "appliance", "--processing-seconds", "0.01"]
-        self._appliance = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        self._appliance = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=bound,  # noqa: PLW1509  # made before there are threads
+        )
         known = json.loads(self._appliance.stdout.readline())  # type: ignore[union-attr]  # it has one
         self._token = known["token"]
         self._http = httpx.Client(base_url=known["url"], trust_env=False, timeout=30)

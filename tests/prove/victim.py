@@ -6,6 +6,7 @@ stops itself first (SIGSTOP), so that a tracer can attach before its first syste
 ``{"pid": n}`` once it runs or is stopped, and ``{"status": n}`` when it ended: its exit code, or minus its signal.
 """
 
+import ctypes
 import gc
 import json
 import os
@@ -15,6 +16,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +29,8 @@ STRACE: Final = shutil.which("strace")
 WARM: Final = ("cli.failure", "cli.run", "client", "journal", "driver", "stix", "check")
 LOOKS: Final = (0.04, 0.08, 0.16)  # seconds, for the fifteen that a look for a lost answer takes: this peer is quick
 LONGEST: Final = 60.0  # seconds that a victim may live
+_LIBC: Final = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,15 @@ class Victims:
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "tests.prove.victim"]
-        self._ready = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        pipe = subprocess.PIPE
+        self._ready = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=pipe,
+            stdout=pipe,
+            bufsize=0,
+            preexec_fn=bound,  # noqa: PLW1509  # made before there are threads
+        )
         self._out, self._log, self._pid = Path(), Path(), 0
         self._tracer: subprocess.Popen[str] | None = None
 
@@ -78,10 +90,10 @@ class Victims:
         return Ended(status, read(self._out), self._log.read_text() if self._tracer else "")
 
     def _answer(self) -> dict[str, int]:
-        stdout = self._ready.stdout
+        stdout: Any = self._ready.stdout
         if not select.select([stdout], [], [], LONGEST)[0]:
             raise TimeoutError("the victim lives too long")
-        line = stdout.readline()  # type: ignore[union-attr]  # as above
+        line = stdout.readline()
         answer: dict[str, int] = json.loads(line)
         return answer
 
@@ -93,7 +105,8 @@ def traced(pid: int, log: Path, *options: str) -> "subprocess.Popen[str]":
         OSError: when it cannot be attached; the process is killed.
     """
     command = [STRACE or "strace", "-f", "-o", str(log), *options, "-p", str(pid)]
-    tracer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    nothing, pipe = subprocess.DEVNULL, subprocess.PIPE
+    tracer = subprocess.Popen(command, stdout=nothing, stderr=pipe, text=True)
     said = tracer.stderr.readline()  # type: ignore[union-attr]  # it has one
     if "attached" not in said:
         os.kill(pid, signal.SIGKILL)
@@ -106,8 +119,15 @@ def traced(pid: int, log: Path, *options: str) -> "subprocess.Popen[str]":
 def cold(words: Sequence[str], env: Mapping[str, str], cwd: Path) -> "subprocess.Popen[bytes]":
     """Start the installed command, as a user does; what it prints goes to the file ``out`` of the folder."""
     command = [str(Path(sys.executable).with_name("spectra")), *words]
+    nothing, known = subprocess.DEVNULL, {**os.environ, **env}
     with (cwd / "out").open("wb") as out:
-        return subprocess.Popen(command, cwd=cwd, env={**os.environ, **env}, stdout=out, stderr=subprocess.DEVNULL)
+        return subprocess.Popen(command, cwd=cwd, env=known, stdout=out, stderr=nothing)
+
+
+def bound() -> None:
+    """In a child: die with who started it (Linux), so that a harness that is killed itself leaves nothing behind."""
+    with suppress(AttributeError):
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def read(path: Path) -> dict[str, Any] | None:
@@ -139,6 +159,7 @@ def serve() -> None:
 
 def become(request: dict[str, Any]) -> None:
     """In the child: the command line from here on; never returns."""
+    bound()
     out = os.open(request["out"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor, number in ((nothing, 0), (out, 1), (nothing, 2)):
