@@ -64,6 +64,8 @@ def report(done: Sequence[Ran], versions: Mapping[str, str], seed: str) -> str:
 
 def figure(one: Ran) -> tuple[str, str, str]:
     measured = one.problem or "; ".join(summary(line, one.gate) for line in one.lines)
+    if one.gate.name == "mutation":
+        measured = f"{reasons()}; {measured}"
     return f"**{one.gate.name}**: {one.gate.asked}", measured, "yes" if one.holds else "**no**"
 
 
@@ -86,6 +88,13 @@ def sentence(values: Mapping[str, Any]) -> str:
 def planted(one: Ran) -> str:
     rows = [(row["gate"], row["defect"], f"`{row['by']}`") for line in one.lines for row in line.get("rows", ())]
     return "## Planted defects\n\n" + table(("gate", "defect", "caught by"), rows)
+
+
+def reasons() -> str:
+    """How many of the survivors have their reason."""
+    file = ROOT / "docs" / "mutants.jsonl"
+    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
+    return f"{sum(bool(row['why']) for row in rows)} of {len(rows)} survivors have their reason"
 
 
 def by_line(title: str, intro: str = "") -> Any:
