@@ -480,3 +480,18 @@ def test_dates_of_the_specification_hold() -> None:
     assert "valid_until" not in found
     found = only(make(SERVED), "indicator")
     assert datetime.fromisoformat(found["valid_from"]) < datetime.fromisoformat(found["valid_until"])
+
+
+def test_every_hash_that_is_known_stands_in_the_file_in_lower_case():
+    known = {"md5": "A" * 32, "sha1": "B" * 40, "sha256": "C" * 64, "sha512": "D" * 128}
+    verdict = Verdict(subject=File(**known), classification="malicious")
+
+    made = bundle((verdict,), StixOptions(appliance_url="https://appliance.example.com"), "2026-03-01T12:00:00Z")
+
+    file = next(item for item in made.objects["objects"] if item["type"] == "file")
+    assert file["hashes"] == {
+        "MD5": "a" * 32,
+        "SHA-1": "b" * 40,
+        "SHA-256": "c" * 64,
+        "SHA-512": "d" * 128,
+    }
