@@ -9,6 +9,8 @@ import math
 import queue
 import socket
 import ssl
+import struct
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -17,6 +19,7 @@ import httpcore
 
 LONGEST: Final = 3600.0  # seconds for one operation, as sockets take no infinity
 SLICE: Final = 1.0  # seconds after which a waiting operation looks whether it still may wait
+_LINGER: Final = "hh" if sys.platform == "win32" else "ii"
 
 
 class Network(httpcore.NetworkBackend):
@@ -64,16 +67,32 @@ class Stream(httpcore.NetworkStream):
 
     def __init__(self, inner: httpcore.NetworkStream, network: Network) -> None:
         self._inner, self._network = inner, network
+        self._unanswered = False
+
+    def _drop_if_closed(self, unanswered: bool) -> None:
+        """While a request is unanswered, closing the connection drops what the system has not sent of it yet.
+
+        Else the system goes on sending what it took, after a crash as well: an upload would arrive whole that was
+        looked for long before, and be sent twice.
+        """
+        plain = self._inner.get_extra_info("socket")
+        if unanswered != self._unanswered and isinstance(plain, socket.socket):
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(_LINGER, unanswered, 0))
+            self._unanswered = unanswered
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         while True:
             try:
-                return self._inner.read(max_bytes, min(SLICE, self._network.seconds(timeout)))
+                found = self._inner.read(max_bytes, min(SLICE, self._network.seconds(timeout)))
             except httpcore.ReadTimeout:
                 if not self._network.may_wait():
                     raise
+            else:
+                self._drop_if_closed(unanswered=False)
+                return found
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._drop_if_closed(unanswered=True)
         plain = self._socket()
         if plain is None:
             self._inner.write(buffer, self._network.seconds(timeout))

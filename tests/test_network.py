@@ -6,6 +6,7 @@ import ssl
 import struct
 import threading
 import time
+from collections import deque
 from contextlib import contextmanager, suppress
 
 import httpcore
@@ -186,17 +187,32 @@ class TestStream:
             peer, _ = listener.accept()
 
             def take():
-                while piece := peer.recv(100_000):
-                    came.extend(piece)
+                while len(came) < len(text):
+                    came.extend(peer.recv(100_000))
+                peer.sendall(b"x")
 
             taker = threading.Thread(target=take)
             taker.start()
             stream.write(text)
+            assert stream.read(1) == b"x"
             stream.close()
             taker.join(10)
             peer.close()
 
         assert bytes(came) == text
+
+    def test_what_was_not_sent_when_an_unanswered_request_ends_is_dropped(self):
+        """Else the system would go on sending it, and an upload could arrive whole after it was sent again."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            network = Network()
+            network.left = lambda: 30.0
+            stream = network.connect_tcp("127.0.0.1", listener.getsockname()[1])
+            peer, _ = listener.accept()
+            stream.write(b"x" * 100_000)
+            stream.close()
+
+            with peer, pytest.raises(ConnectionResetError):
+                deque(iter(lambda: peer.recv(1000), b""), maxlen=0)
 
     def test_a_connection_that_nobody_accepts_ends_at_the_deadline(self):
         with socket.socket() as full:

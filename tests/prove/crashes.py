@@ -44,7 +44,6 @@ WIRE: Final = ("connect", "sendto", "recvfrom")
 DISK: Final = ("pwrite64", "fdatasync", "fsync", "ftruncate")
 UNKNOWN: Final = 5  # the exit code
 QUICK: Final = 17  # of so many calls one, where a sample is enough; prime, so that it meets every kind of call
-IN_FLIGHT: Final = 10.0  # seconds that bytes may take which left before their sender died; the real looks take fifteen
 T = TypeVar("T")
 
 
@@ -85,7 +84,6 @@ class Stage:
         """Look at what a death left, run the operation again, twice, and count what is wrong."""
         scene, figures = self.scene, self.figures
         scene.peer.slow = False
-        scene.peer.idle(IN_FLIGHT)  # what was on its way arrives within the looks, which are shortened here
         figures.points += 1
         before, entry = scene.ledger(case), kept(case)
         figures.at[entry.state if entry else "nothing"] += 1
@@ -155,10 +153,7 @@ def _asked_again(second: Ended, third: Ended, asked: Sequence[bytes]) -> Iterato
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """One thing that goes wrong at one system call, or from there on (``ever``).
-
-    With ``after``, it goes wrong in the run that takes an operation up which that signal left in doubt.
-    """
+    """What goes wrong at one call, or from there on (``ever``); in the run ``after`` one that a signal left in doubt."""
 
     kind: str
     call: str

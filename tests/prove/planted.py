@@ -144,6 +144,14 @@ DEFECTS = (
         ("tests/test_network.py", "tests/test_sequences.py"),
     ),
     Planted(
+        "what is under way at a death",
+        "the system goes on sending an upload whose process is gone",
+        "network.py",
+        "        self._drop_if_closed(unanswered=True)\n",
+        "",
+        ("tests/test_network.py",),
+    ),
+    Planted(
         "the double opt-in",
         "the argument alone makes a submission public",
         "steps.py",
