@@ -29,12 +29,14 @@ class AsyncConnector:
         self._session = Session(settings)
         self._driver = AsyncDriver(self._session.wire)
 
-    async def run(self, name: str, params: Params | None = None, *, operation_id: str | None = None) -> Outcome:
+    async def run(
+        self, name: str, params: Params | None = None, *, operation_id: str | None = None, in_doubt: bool = False
+    ) -> Outcome:
         """Run one action to its outcome; as Connector.run."""
         params = veiled(params)
         action, ready = self._session.prepare(name, params, operation_id)
         await self._login()
-        return await self._driver.run(self._session.plan(action, ready, operation_id))
+        return await self._driver.run(self._session.plan(action, ready, operation_id, in_doubt=in_doubt))
 
     @property
     def journal(self) -> "Journal":

@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -54,10 +55,13 @@ class Session:
         check_operation_id(operation_id)
         return action, checked(action, params)
 
-    def plan(self, action: Action[Any], params: Message, operation_id: str | None = None) -> Plan[Outcome]:
+    def plan(
+        self, action: Action[Any], params: Message, operation_id: str | None = None, *, in_doubt: bool = False
+    ) -> Plan[Outcome]:
         """The whole of an action as a plan: its own plan, done at most once for its operation id, then the outcome."""
-        name = operation_id or uuid.uuid4().hex
-        return recorded(action, params, self.context(), name, lambda answer: self.outcome(action, params, answer))
+        context, name = self.context(), operation_id or uuid.uuid4().hex
+        dress = partial(self.outcome, action, params)
+        return recorded(action, params, context, name, dress, in_doubt=in_doubt)
 
     def context(self) -> Context:
         s = self.settings
@@ -168,7 +172,9 @@ class Connector:
         self._driver = Driver(self._session.wire)
         self._lock = threading.Lock()
 
-    def run(self, name: str, params: Params | None = None, *, operation_id: str | None = None) -> Outcome:
+    def run(
+        self, name: str, params: Params | None = None, *, operation_id: str | None = None, in_doubt: bool = False
+    ) -> Outcome:
         """Run one action to its outcome.
 
         Args:
@@ -176,6 +182,8 @@ class Connector:
             params: its parameters, as an object or as its params model.
             operation_id: of a submission or deletion: the same id again gives the stored outcome and sends nothing.
                 Left out, each run is an operation of its own; its id is in the outcome and in an error.
+            in_doubt: this operation may have been sent before, from where another journal is kept. What the journal
+                here does not know is then looked for, and stays unknown where it cannot be told, instead of being sent.
 
         Raises:
             SpectraError: its ``outcome`` says whether anything was done.
@@ -183,7 +191,7 @@ class Connector:
         params = veiled(params)
         action, ready = self._session.prepare(name, params, operation_id)
         self._login()
-        return self._driver.run(self._session.plan(action, ready, operation_id))
+        return self._driver.run(self._session.plan(action, ready, operation_id, in_doubt=in_doubt))
 
     @property
     def journal(self) -> "Journal":

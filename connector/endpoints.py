@@ -31,6 +31,7 @@ _SUBMISSION: Final[Meanings] = {
 _LOOK_UP: Final[Meanings] = {403: AuthError, 429: QuotaError, 503: ServerError}
 _ACCEPTED: Final = frozenset({200, 201})
 _TASK: Final = frozenset({200, 202})
+_CHANGED: Final = frozenset({200, 201, 204})
 _NO_HASH: Final = "0" * 40
 
 UPLOADS: Final = Endpoint(
@@ -158,5 +159,27 @@ LIST_V1: Final = Endpoint(
     path="/api/samples/list/",
     successor="/api/samples/v2/list/",
     cannot={"fields": "only /api/samples/v2/list/ chooses fields; set api_generation to current, or leave it out"},
+)
+# The vendor's page "Tags API" gives the routes and the list; no source shows what a change answers.
+TAGS: Final = Endpoint(
+    name="tags", generation="both", method="GET", path="/api/tag/{hash}/", or_list=True, missing_is_answer=True
+)
+ADD_TAGS: Final = Endpoint(
+    name="add_tags",
+    generation="both",
+    method="POST",
+    path="/api/tag/{hash}/",
+    success=_CHANGED,
+    lenient=True,
+    effect="submit",
+)
+REMOVE_TAGS: Final = Endpoint(
+    name="remove_tags",
+    generation="both",
+    method="DELETE",
+    path="/api/tag/{hash}/",
+    success=_CHANGED,
+    lenient=True,
+    effect="submit",
 )
 TOKEN: Final = Endpoint(name="token", generation="both", method="POST", path="/api-token-auth/")

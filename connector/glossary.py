@@ -59,6 +59,8 @@ GLOSSARY: Final = {
     "url": "The URL.",
     "crawler": "local: private; cloud: public.",
     "filename": "Name of the file on the appliance.",
+    "tags": "User tags of the sample.",
+    "changed": "Those of the tags given that were really added or removed.",
     "connected": "Whether the appliance was reached and took the credentials.",
     # manifest
     "manifest_version": "Version of this format.",

@@ -25,11 +25,14 @@ def fingerprint(action: Action[Any], params: Message, context: Context, subject:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def recorded(action: Action[Any], params: Message, context: Context, operation_id: str, dress: Dress) -> Plan[Outcome]:
+def recorded(
+    action: Action[Any], params: Message, context: Context, operation_id: str, dress: Dress, *, in_doubt: bool = False
+) -> Plan[Outcome]:
     """Run an action; one that changes something at most once for each operation id.
 
     The same id again gives the stored outcome, and sends nothing. What an earlier run left open is taken up: a receipt
-    is followed, and what may have been sent is looked for where that can be told, and else stays unknown.
+    is followed, and what may have been sent is looked for where that can be told, and else stays unknown; so is what
+    the caller calls ``in_doubt`` and this journal does not know.
     """
     subject = None
     if action.subject is not None:
@@ -40,7 +43,7 @@ def recorded(action: Action[Any], params: Message, context: Context, operation_i
     kept = yield from recall(Operation(operation_id, action.name, context.origin, mark, subject))
     if kept is not None and kept.state == "done":
         return _stored(kept, action)
-    context = replace(context, under_way=_under_way(subject, kept))
+    context = replace(context, under_way=_under_way(subject, kept, in_doubt=in_doubt))
     try:
         outcome = dress((yield from action.plan(params, context)))
     except SpectraError as error:
@@ -52,9 +55,9 @@ def recorded(action: Action[Any], params: Message, context: Context, operation_i
     return replace(outcome, notices=(*outcome.notices, problem)) if problem else outcome
 
 
-def _under_way(subject: Mapping[str, Any], kept: Entry | None) -> UnderWay:
+def _under_way(subject: Mapping[str, Any], kept: Entry | None, *, in_doubt: bool) -> UnderWay:
     if kept is None:
-        return UnderWay(subject)
+        return UnderWay(subject, in_doubt=in_doubt)
     return UnderWay(subject, kept.receipt if kept.state == "accepted" else None, kept.state in {"intent", "unknown"})
 
 

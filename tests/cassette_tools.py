@@ -420,6 +420,8 @@ def _next_page(told: list[Any]) -> Mapping[str, Any]:
 
 
 TO_DELETE: Final = [hash_of(MALICIOUS), ABSENT]
+TO_TAG: Final = {"hash_value": md5(MALICIOUS).hexdigest(), "tags": ["one", "two words"]}
+BOTH: Final = ("both",)
 SEARCH: Final = {"query": "classification:[malicious, goodware]", "sort": "firstseen desc", "limit": 1}
 FILE: Final = {"content_base64": base64.b64encode(CONTENT).decode(), "filename": "canary.bin"}
 OPTIONS: Final = {"analysis": "cloud", "rl_cloud_sandbox_platform": "windows10", "tags": ["one", "two words"]}
@@ -467,8 +469,17 @@ SCENARIOS: Final = (
     *_one("count_search_results", ({"query": "classification:malicious"}, "ok"), generations=("current",)),
     *_one("bulk_delete", ({"hash_values": TO_DELETE, "plan": True}, "planned"), (_digest, "deleted")),
     *_one("get_report", ({"hash_values": [hash_of(MALICIOUS), ABSENT]}, "malicious")),
-    *_one("get_file_status", ({"hash_values": [hash_of(MALICIOUS), ABSENT]}, "partial"), generations=("both",)),
-    *_one("test_connection", ({}, "ok"), generations=("both",)),
+    *_one("get_file_status", ({"hash_values": [hash_of(MALICIOUS), ABSENT]}, "partial"), generations=BOTH),
+    *_one(
+        "get_tags", ({"hash_value": hash_of(MALICIOUS)}, "ok"), ({"hash_value": ABSENT}, "not_found"), generations=BOTH
+    ),
+    *_one("add_tags", (TO_TAG, "ok"), (TO_TAG, "ok"), (TO_TAG | {"hash_value": ABSENT}, "not_found"), generations=BOTH),
+    Scenario(
+        "remove_tags",
+        "both",
+        (Say("add_tags", TO_TAG, "ok"), Say("remove_tags", TO_TAG | {"tags": "two words,never"}, "ok")),
+    ),
+    *_one("test_connection", ({}, "ok"), generations=BOTH),
     Scenario("login", "both", (Say("test_connection", {}, "ok"),), login=True),
     Scenario(
         "get_url_status",

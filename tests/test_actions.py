@@ -194,6 +194,9 @@ class TestVerdicts:
             "get_url_status": {"task_id": 999},
             "get_bulk_delete_status": {"task_id": 999},
             "bulk_delete": {"hash_values": [NOBODY], "plan": True},
+            "get_tags": {"hash_value": NOBODY},
+            "add_tags": {"hash_value": NOBODY, "tags": ["new"]},
+            "remove_tags": {"hash_value": NOBODY, "tags": ["new"]},
         }
         for action, params in asked.items():
             outcome = lab.run(action, params, api_generation=generation)
@@ -427,6 +430,7 @@ class TestPrivacy:
                 lab.run(action.name, example.params)
 
         assert (lab.ledger["reanalyses"], lab.ledger["submissions"], lab.ledger["deletes"]) == ([], [], [])
+        assert lab.ledger["tag_changes"] == []
 
 
 class TestDeleting:
@@ -581,6 +585,15 @@ class Truths:
     def an_unknown_deletion(self):
         outcome = self.run("get_bulk_delete_status", {"task_id": 999, "hash_values": [SHA1]})
         assert outcome.branch in {"not_found", "partial"}
+
+    def a_tag_that_comes_and_goes(self):
+        tags = {"hash_value": SHA1, "tags": ["new", "case 1"]}
+        assert self.run("add_tags", tags).result.changed == ("new", "case 1")
+        assert self.run("remove_tags", tags | {"tags": ["new"]}).result.tags == ("case 1",)
+        assert self.run("get_tags", {"hash_value": SHA1}).result.tags == ("case 1",)
+
+    def a_sample_that_has_no_tags_as_it_is_not_there(self):
+        is_not_found(self.run("get_tags", {"hash_value": NOBODY}))
 
     def a_wrong_token(self):
         with pytest.raises(AuthError):

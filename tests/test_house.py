@@ -44,7 +44,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         *("stix", "stix_context", "stix_forms", "stix_ids", "stix_merge"),
         *("stix_objects", "stix_specimens", "stix_terms", "stix_text"),
     ),
-    "4 what an action is": ("endpoint", "action", "endpoints", "steps", "searching"),
+    "4 what an action is": ("endpoint", "action", "endpoints", "steps", "searching", "tagging"),
     "5 actions": ("actions", "actions.*"),
     "6 users of the actions": (
         "check",
@@ -98,6 +98,9 @@ NEIGHBOURS: dict[tuple[str, str], str] = {
     ("async_driver", "fast"): "the transport of an extra, imported where it is installed",
     ("action", "endpoint"): "an action has endpoints",
     ("endpoints", "endpoint"): "they are values of its class",
+    ("tagging", "action"): "tags are plans that ask endpoints",
+    ("tagging", "endpoint"): "as above",
+    ("tagging", "endpoints"): "as above",
     ("steps", "endpoint"): "as above",
     ("steps", "action"): "steps are plans that ask endpoints",
     ("steps", "endpoints"): "as above",

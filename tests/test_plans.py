@@ -16,12 +16,15 @@ from connector.actions.bulk_delete import seal
 from connector.check import checked
 from connector.endpoint import Endpoint
 from connector.endpoints import (
+    ADD_TAGS,
     CLASSIFICATION_V3,
     DELETE_V2,
     FILE_STATUS,
+    REMOVE_TAGS,
     SEARCH_V2,
     SEARCH_V3,
     SUBMIT_FILE,
+    TAGS,
     TICLOUD,
     UPLOADS,
 )
@@ -263,6 +266,9 @@ class TestMeaning:
         (TICLOUD, {403: AuthError, 429: QuotaError, 503: ServerError}),
         (DELETE_V2, {400: BadRequest, 403: AuthError, 405: InUse}),
         (SEARCH_V3, {400: BadRequest, 403: AuthError, 404: EndpointMissing, 405: EndpointMissing}),
+        (TAGS, {400: BadRequest, 401: AuthError, 403: AuthError, 405: EndpointMissing, 429: CapacityError, 500: ServerError}),
+        (ADD_TAGS, {400: BadRequest, 403: AuthError, 404: EndpointMissing, 405: EndpointMissing, 429: CapacityError}),
+        (REMOVE_TAGS, {400: BadRequest, 403: AuthError, 404: EndpointMissing, 405: EndpointMissing, 429: CapacityError}),
         (FILE_STATUS, {400: BadRequest, 403: AuthError, 500: ServerError, 502: ServerError, 504: ServerError}),
     )  # fmt: skip
     ROWS = tuple((endpoint, status, kind) for endpoint, kinds in TABLE for status, kind in kinds.items())
@@ -286,7 +292,7 @@ class TestMeaning:
     def test_a_503_page_before_a_submission_is_a_gateway_and_not_a_full_disk(self, endpoint):
         assert failed(OutcomeUnknown, request(endpoint), page(503)).status == 503
 
-    @pytest.mark.parametrize("endpoint", [UPLOADS, DELETE_V2])
+    @pytest.mark.parametrize("endpoint", [UPLOADS, DELETE_V2, ADD_TAGS, REMOVE_TAGS])
     @pytest.mark.parametrize("status", [500, 502, 504])
     def test_a_gateway_error_after_a_change_leaves_it_unknown(self, endpoint, status):
         assert failed(OutcomeUnknown, request(endpoint), page(status)).outcome == "unknown"

@@ -19,6 +19,9 @@ NAMES: Final = (
     "get_url_status",
     "get_bulk_delete_status",
     "get_report",
+    "add_tags",
+    "get_tags",
+    "remove_tags",
     "test_connection",
 )
 

@@ -9,6 +9,7 @@ import click
 
 from connector.cli.failure import OK, exit_code, wants_json
 from connector.cli.setting import setting_options, settings_from
+from connector.cli.text import printable
 from connector.errors import SpectraError
 
 if TYPE_CHECKING:
@@ -54,12 +55,7 @@ def _checks(url: str | None, token: str | None, config: Path | None, assigned: t
 
 def _print(check: "Check") -> None:
     mark, colour = MARKS[check.state]
-    click.echo(f"{click.style(mark, fg=colour)}  {check.name:<12} {_plain(check.found)}")
+    click.echo(f"{click.style(mark, fg=colour)}  {check.name:<12} {printable(check.found)}")
     if check.next and check.state != "ok":
-        click.echo(f"      next: {_plain(check.next)}")
+        click.echo(f"      next: {printable(check.next)}")
     sys.stdout.flush()
-
-
-def _plain(text: str) -> str:
-    """Text from the other side as text: no terminal controls."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from connector.cli.failure import wants_json
+from connector.cli.text import plain
 from connector.errors import StateError
 
 if TYPE_CHECKING:
@@ -123,6 +124,9 @@ def what_to_check(entry: "Entry") -> str:
     when = f"from {entry.began} on" if entry.state == "intent" else f"between {entry.began} and {entry.changed}"
     if "url" in entry.subject:
         return f"look among the appliance's submissions for this URL {when}"
+    if "tags" in entry.subject:
+        asked = shlex.quote(json.dumps({"hash_value": entry.subject["hash_value"]}))
+        return f"spectra run get_tags {asked} shows the tags; the same operation can safely be run again"
     hashes = entry.subject.get("hash_values") or [entry.subject.get("sha1") or entry.subject.get("sha256")]
     asked = shlex.quote(json.dumps({"hash_values": hashes}))
     if "hash_values" in entry.subject:
@@ -139,16 +143,14 @@ def _print(row: dict[str, Any], *, as_json: bool) -> None:
     from rich.console import Console
 
     out = Console(highlight=False)
-    out.print(
-        f"{_plain(row['id'])}: [{COLOURS[row['state']]}]{row['state']}[/]{' (running)' if row['running'] else ''}"
-    )
+    out.print(f"{plain(row['id'])}: [{COLOURS[row['state']]}]{row['state']}[/]{' (running)' if row['running'] else ''}")
     for name, value in row.items():
         if name not in {"id", "state", "running", "next", "outcome", "fingerprint", "owner"} and value is not None:
-            out.print(f"  {name}: {_plain(value)}", soft_wrap=True)
+            out.print(f"  {name}: {plain(value)}", soft_wrap=True)
     if row["outcome"] is not None:
-        out.print(f"  outcome: kept; print it with --json ({_plain(_branch(row['outcome']))})")
+        out.print(f"  outcome: kept; print it with --json ({plain(_branch(row['outcome']))})")
     if row["next"]:
-        out.print(f"next: {_plain(row['next'])}", soft_wrap=True)
+        out.print(f"next: {plain(row['next'])}", soft_wrap=True)
 
 
 def _branch(outcome: Any) -> str:
@@ -165,11 +167,11 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         table.add_column(title, overflow="fold")
     for row in rows:
         state = f"[{COLOURS[row['state']]}]{row['state']}[/]{' (running)' if row['running'] else ''}"
-        table.add_row(state, row["began"], _plain(row["action"]), _plain(row["id"]), _plain(_about(row["subject"])))
+        table.add_row(state, row["began"], plain(row["action"]), plain(row["id"]), plain(_about(row["subject"])))
     out.print(table if rows else "the journal holds no such operation")
     left = [row for row in rows if row["next"] and not row["running"]]
     for row in left[:MOST_STEPS]:
-        out.print(f"next, for {_plain(row['id'])}: {_plain(row['next'])}", soft_wrap=True)
+        out.print(f"next, for {plain(row['id'])}: {plain(row['next'])}", soft_wrap=True)
     if len(left) > MOST_STEPS:
         out.print(f"and {len(left) - MOST_STEPS} more: spectra journal show ID says what to do")
 
@@ -178,12 +180,4 @@ def _about(subject: dict[str, Any]) -> str:
     hashes = subject.get("hash_values")
     if isinstance(hashes, list):
         return f"{len(hashes)} hashes"
-    return str(subject.get("url") or subject.get("sha1") or subject.get("sha256") or "")
-
-
-def _plain(value: object) -> str:
-    """Text that came from outside as text: no terminal controls, no markup."""
-    from rich.markup import escape
-
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return escape("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text))
+    return str(subject.get("url") or subject.get("sha1") or subject.get("sha256") or subject.get("hash_value") or "")

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from connector.cli.text import plain
+
 COLOURS: Final = {
     "malicious": "bold red",
     "suspicious": "yellow",
@@ -29,7 +31,7 @@ def show(outcome: dict[str, Any], stix_file: Path | None = None, console: Consol
     out.print(f"{outcome['action']}: [{colour}]{outcome['branch']}[/]")
     for name, value in outcome["result"].items():
         if value not in (None, "", [], {}) and name not in {"entries", "reports"}:
-            out.print(f"  {name}: {_plain(value)}")
+            out.print(f"  {name}: {plain(value)}")
     if outcome["verdicts"]:
         out.print(_verdicts(outcome["verdicts"]))
     else:
@@ -40,9 +42,9 @@ def show(outcome: dict[str, Any], stix_file: Path | None = None, console: Consol
         where = f", written to {stix_file}" if stix_file else ""
         out.print(f"STIX 2.1: {len(outcome['stix']['objects'])} objects{escape(where)}")
     for notice in outcome["notices"]:
-        out.print(f"[dim]note: {_plain(notice)}[/]")
+        out.print(f"[dim]note: {plain(notice)}[/]")
     if outcome["next"]:
-        out.print(f"next, in {outcome['next']['after_seconds']:g} s: {_plain(_command(outcome['next']))}")
+        out.print(f"next, in {outcome['next']['after_seconds']:g} s: {plain(_command(outcome['next']))}")
 
 
 def _verdicts(verdicts: list[dict[str, Any]]) -> Table:
@@ -56,18 +58,12 @@ def _verdicts(verdicts: list[dict[str, Any]]) -> Table:
         table.add_row(
             f"[{COLOURS.get(word, 'default')}]{word}[/]",
             "" if verdict["riskscore"] is None else str(verdict["riskscore"]),
-            _plain(verdict["threat_name"] or ""),
-            _plain(known),
-            _plain(subject.get("name") or ""),
+            plain(verdict["threat_name"] or ""),
+            plain(known),
+            plain(subject.get("name") or ""),
         )
     return table
 
 
 def _command(step: dict[str, Any]) -> str:
     return f"spectra run {step['action']} {shlex.quote(json.dumps(step['params']))}"
-
-
-def _plain(value: object) -> str:
-    """Text from the appliance as text: no terminal controls, no markup."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return escape("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connector.cli.failure import wants_json
+from connector.cli.text import printable
 from connector.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _print(told: dict[str, Any]) -> None:
         if value is None or (name == "problem" and not value):
             continue
         text = colons(value) if name == "sha256" else ", ".join(value) if isinstance(value, list) else str(value)
-        click.echo(f"{name.replace('_', ' '):<14} {_plain(text)}")
+        click.echo(f"{name.replace('_', ' '):<14} {printable(text)}")
     if told["problem"]:
         click.echo("Its names and dates cannot be shown, as it does not verify even against itself.")
     click.echo(f"Nothing was verified: {COMPARE}.")
@@ -142,8 +143,3 @@ def _finish(told: dict[str, Any], path: Path | None, *, in_json: bool) -> None:
     click.echo("Settings to use; each is enough alone:")
     for name, value in told["settings"].items():
         click.echo(f"  SPECTRA_{name.upper()}={value}")
-
-
-def _plain(text: str) -> str:
-    """Text from a certificate as text: no terminal controls."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

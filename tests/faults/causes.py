@@ -15,7 +15,15 @@ HTML: Final = ("content-type", "text/html")
 PAGE: Final = b"<!DOCTYPE html><html><title>Sign in</title></html>"
 QUEUE: Final = b'{"message": "There are too many items in the processing queue."}'
 # What each column's endpoint answers when all is well.
-SUCCESS: Final[Mapping[Column, int]] = {"REP": 200, "SRCH": 200, "POLL": 200, "UPF": 201, "UPU": 201, "DEL": 202}
+SUCCESS: Final[Mapping[Column, int]] = {
+    "REP": 200,
+    "SRCH": 200,
+    "POLL": 200,
+    "UPF": 201,
+    "UPU": 201,
+    "DEL": 202,
+    "TAG": 200,
+}
 Target = tuple[str, str]
 Pairs = tuple[tuple[str, str], ...]
 
@@ -135,6 +143,7 @@ STRANGERS: Final[Mapping[Column, Any]] = {
     "UPF": {"code": 201, "detail": {}},
     "UPU": {"code": 201, "detail": {}},
     "DEL": {"detail": {}},
+    "TAG": {"detail": {}},
 }
 WRONG_TYPES: Final[Mapping[Column, Any]] = {
     "REP": {"sha1": SHA1, "classification": 7},
@@ -143,10 +152,12 @@ WRONG_TYPES: Final[Mapping[Column, Any]] = {
     "UPF": {"code": 201, "detail": {"id": None}},
     "UPU": {"code": 201, "detail": [7]},
     "DEL": {"id": [7]},
+    "TAG": {"tags": [7]},
 }
 NOWHERE: Final = "NOWHERE"  # the stage puts the address of a peer there that must never be asked
 URL_STATUS: Final = ("GET", "/api/uploads/v2/url-samples/*")
 FILE_STATUS: Final = ("POST", "/api/samples/status/")
+TAGS: Final = ("GET", "/api/tag/*/")
 DELETE_STATUS: Final = ("GET", "/api/samples/v2/delete_bulk/status/")
 FILE: Final = b"MZ SPECTRA-LAB-MALICIOUS" + b"." * 4072
 
@@ -171,6 +182,13 @@ def polled(cause: Cause, *columns: Column) -> Cause:
     """The same fault on the endpoint that is asked again and again while waiting."""
     targets: dict[Column, Target] = {"POLL": URL_STATUS, "UPF": FILE_STATUS, "UPU": URL_STATUS, "DEL": DELETE_STATUS}
     return replace(cause, target=targets, params={"wait": True}, only=columns, done=True)
+
+
+def looked_at(cause: Cause, skip: int, **more: int) -> Cause:
+    """The same fault on a look at what tags there are: the first is before the change, the second sees what it did."""
+    numbers = {**cause.numbers, **more}
+    name = f"{cause.name} at look {skip + 1}"
+    return replace(cause, name=name, numbers=numbers, target={"TAG": TAGS}, only=("TAG",), skip=skip)
 
 
 def poll_answer(name: str, body: Any, status: int = 200) -> Cause:

@@ -15,7 +15,7 @@ from connector.errors import CircuitOpen, SpectraError, StateError
 from connector.journal import Journal
 from tests.faults import stages
 from tests.faults.causes import FILE, SHA1
-from tests.faults.expect import Column, Rule
+from tests.faults.expect import ANSWERS, WRITES, Column, Rule
 from tests.faults.scene import Cell, Scene
 from tests.laboratory import Lab, hurried
 
@@ -27,7 +27,9 @@ ACTIONS: Final[dict[Column, str]] = {
     "UPF": "submit_file",
     "UPU": "submit_url",
     "DEL": "bulk_delete",
+    "TAG": "add_tags",
 }
+REMOVED: Final = "remove_tags"  # where add_tags is not played
 CANCELLED: Final = (KeyboardInterrupt, asyncio.CancelledError)
 STORM_SECONDS: Final = 600.0
 
@@ -78,7 +80,7 @@ class Client:
 
     def run(self, operation: str | None = None) -> Outcome:
         """The cell's own run; again with another name it is another operation."""
-        return self.ask(ACTIONS[self.cell.column], self.params, operation or self.operation)
+        return self.ask(action_of(self.cell), self.params, operation or self.operation)
 
     @property
     def session(self) -> Session:
@@ -96,9 +98,15 @@ class Client:
         self._runner.close()
 
 
+def action_of(cell: Cell) -> str:
+    """The action of a cell; of the column of tags it is another in each lane."""
+    return REMOVED if cell.column == "TAG" and cell.generation == "legacy" else ACTIONS[cell.column]
+
+
 def prepared(cell: Cell, lab: Lab, file: Path) -> dict[str, Any]:
     """Put there what the run is about, and give its params; a deletion's digest comes once the address is known."""
-    lab.load(sha1=SHA1, classification="malicious", cloud=True, local=True)
+    tags = ["phishing"] if action_of(cell) == REMOVED else []
+    lab.load(sha1=SHA1, classification="malicious", cloud=True, local=True, tags=tags)
     lab.load(url=URL, classification="suspicious")
     params: dict[Column, dict[str, Any]] = {
         "REP": {"hash_value": SHA1},
@@ -106,6 +114,7 @@ def prepared(cell: Cell, lab: Lab, file: Path) -> dict[str, Any]:
         "UPF": {"file": str(file)},
         "UPU": {"url": URL},
         "DEL": {"hash_values": [SHA1]},
+        "TAG": {"hash_value": SHA1, "tags": ["phishing"]},
     }
     if cell.column == "POLL":
         form, token = {"url": URL, "crawler": "local"}, {"authorization": f"Token {lab.token}"}
@@ -174,14 +183,19 @@ def observed(cell: Cell, client: Client, scene: Scene, lab: Lab) -> Played:
         error=error,
         asked=scene.asked() - asked,
         slept=sum(scene.time.slept or ()) - before,
-        changed=len(ledger.submissions) + len(ledger.deletes),
+        changed=changes(lab),
         journal=state,
     )
 
 
+def changes(lab: Lab) -> int:
+    ledger = lab.product.ledger
+    return len(ledger.submissions) + len(ledger.deletes) + len(ledger.tag_changes)
+
+
 def state_of(client: Client, operation: str) -> str:
     """The state in the journal, "" where there is no line or no journal."""
-    if client.cell.column not in {"UPF", "UPU", "DEL"}:
+    if client.cell.column not in WRITES:
         return ""
     try:
         entry = client.journal.find(operation)
@@ -240,17 +254,17 @@ def _compare_answer(cell: Cell, rule: Rule, outcome: Outcome) -> None:
 def after(cell: Cell, client: Client, lab: Lab, played: Played) -> None:
     """What the same client may and may not do afterwards."""
     check = cell.cause.after
-    proven = cell.column == "DEL"  # its look at what is there was answered before
+    proven = cell.column in {"DEL", "TAG"}  # its look at what is there was answered before
     if check == "all_closed" or (check == "all_closed_unless_proven" and not proven):
         stays_closed(client, "submit_url", {"url": URL})
         stays_closed(client, "get_file_status", {"hash_values": [SHA1]})
-    elif check == "submissions_closed":
+    elif check == "submissions_closed" or (check and cell.column == "TAG"):
         stays_closed(client, "submit_url", {"url": URL})
         assert client.ask("get_file_status", {"hash_values": [SHA1]}).branch == "ok"
     elif check:
         stays_closed(client, "bulk_delete", client.params)
         assert client.ask("submit_url", {"url": URL}).branch == "submitted"
-    if cell.cause.stage == "cancel" and cell.column in {"UPF", "UPU", "DEL"}:
+    if cell.cause.stage == "cancel" and cell.column in WRITES:
         taken_up(cell, client, lab)
 
 
@@ -267,5 +281,5 @@ def taken_up(cell: Cell, client: Client, lab: Lab) -> None:
         with pytest.raises(SpectraError, match="may have been done then, and was not sent again"):
             client.run()
     else:
-        assert client.run().branch == {"UPF": "submitted", "DEL": "deleted"}[cell.column]
-    assert len(lab.product.ledger.submissions) + len(lab.product.ledger.deletes) == 1
+        assert client.run().branch == ANSWERS[cell.column]
+    assert changes(lab) == 1

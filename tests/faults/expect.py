@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-Column = Literal["REP", "SRCH", "POLL", "UPF", "UPU", "DEL"]
+Column = Literal["REP", "SRCH", "POLL", "UPF", "UPU", "DEL", "TAG"]
 When = Literal["first", "second", "every"]
 Lane = Literal["sync", "async"]
 COLUMNS: Final[tuple[Column, ...]] = get_args(Column)
 WHENS: Final[tuple[When, ...]] = get_args(When)
 LANES: Final[tuple[Lane, ...]] = get_args(Lane)
 READS: Final[tuple[Column, ...]] = ("REP", "SRCH", "POLL")
-WRITES: Final[tuple[Column, ...]] = ("UPF", "UPU", "DEL")
+WRITES: Final[tuple[Column, ...]] = ("UPF", "UPU", "DEL", "TAG")
 ATTEMPTS: Final = 3
 # The branch of each column where nothing goes wrong, and the seconds that a deletion is followed until it is done.
 ANSWERS: Final[Mapping[Column, str]] = {
@@ -21,6 +21,7 @@ ANSWERS: Final[Mapping[Column, str]] = {
     "UPF": "submitted",
     "UPU": "submitted",
     "DEL": "deleted",
+    "TAG": "ok",
 }
 FOLLOWED: Final = 0.73
 EXITS: Final[Mapping[str, int]] = {
@@ -40,7 +41,7 @@ class Rule:
 
     ``ends`` is the branch of an answer, or the class of an error, whose ``outcome`` is ``happened``. ``asked`` counts
     the requests for the struck endpoint that left, ``slept`` virtual seconds; both are the least and the most.
-    ``changed`` counts submissions and deletions on the appliance; ``journal`` is the state left there, "" for no line.
+    ``changed`` counts submissions, deletions and changes of tags on the appliance; ``journal`` is the state left there, "" for no line.
     ``notice`` and ``told`` are words that a notice and the error's message hold.
     """
 
@@ -151,7 +152,7 @@ def quick(_: Column) -> tuple[float, float]:
 
 def throttled(column: Column) -> tuple[float, float]:
     """The pauses where the appliance has no room: long for submissions, from 2 s on for the others."""
-    return (15.75, 31.5) if column in {"UPF", "UPU"} else (1.0, 2.0)
+    return (15.75, 31.5) if column in {"UPF", "UPU", "TAG"} else (1.0, 2.0)
 
 
 def patient(_: Column) -> tuple[float, float]:
@@ -249,6 +250,35 @@ class LookedFor:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeated:
+    """A change of tags is looked for after 1 s; absent, it is sent once more, as twice is as once, and after 4 s again."""
+
+    letter: str = "V"
+
+    def rule(self, spot: Spot) -> Rule:
+        if spot.when == "every" and not spot.done:
+            return fails(
+                Error("OutcomeUnknown", "unknown", "the change of tags was sent and may have been done"), spot, 2, 5
+            )
+        asked = spot.before + (1 if spot.done else 2)
+        lost = "the answer to the change was lost"
+        return Rule(ends="ok", asked=(asked, asked), slept=(1, 1), changed=1, journal="done", notice=lost)
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An answer to a change of tags that nobody can read is no matter: what is there is looked at, at once."""
+
+    letter: str = "ok"
+
+    def rule(self, spot: Spot) -> Rule:
+        if spot.when == "every" and not spot.done:
+            others = "shows other tags"
+            return Rule(ends="partial", asked=(2, 2), journal="done", notice=others)
+        return succeeds(spot, spot.before + (1 if spot.done else 2), 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Unharmed:
     """Succeeds as if nothing had been."""
 
@@ -271,5 +301,5 @@ class Exactly:
         return Rule(**values | {"asked": (least + spot.before, most + spot.before)})
 
 
-Policy = Again | AtOnce | Unknown | Verified | LookedFor | Unharmed | Exactly
+Policy = Again | AtOnce | Unknown | Verified | LookedFor | Repeated | Unread | Unharmed | Exactly
 Must = Policy | NotApplicable | Elsewhere

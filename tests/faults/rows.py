@@ -1,11 +1,12 @@
 """A row of the fault matrix as a value, and short words to write it with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tests.faults.causes import Cause
 from tests.faults.expect import (
+    COLUMNS,
     READS,
     Again,
     AtOnce,
@@ -14,6 +15,7 @@ from tests.faults.expect import (
     LookedFor,
     Must,
     NotApplicable,
+    Repeated,
     Unknown,
     Verified,
     When,
@@ -49,19 +51,24 @@ def row(fault: str, group: str, *cases: Case) -> Row:
     return Row(fault, group, cases)
 
 
-def case(*causes: Cause, reads: Entry, upf: Entry, upu: Entry, delete: Entry, **columns: Entry) -> Case:
+def case(*causes: Cause, reads: Entry, upf: Entry, upu: Entry, delete: Entry, tag: Entry, **columns: Entry) -> Case:
     """The policies of a fault; ``reads`` is for the three columns that only read, where no other is given."""
-    must: dict[Column, Entry] = dict.fromkeys(READS, reads) | {"UPF": upf, "UPU": upu, "DEL": delete}
+    must: dict[Column, Entry] = dict.fromkeys(READS, reads) | {"UPF": upf, "UPU": upu, "DEL": delete, "TAG": tag}
     return Case(causes, must | columns)  # type: ignore[operator]  # the names of columns
 
 
 def same(*causes: Cause, must: Entry) -> Case:
-    return case(*causes, reads=must, upf=must, upu=must, delete=must)
+    return case(*causes, reads=must, upf=must, upu=must, delete=must, tag=must)
 
 
-def doubtful(*causes: Cause, reads: Entry) -> Case:
+def of_tags(cause: Cause, must: Entry) -> Case:
+    """What only a change of tags can meet."""
+    return Case((replace(cause, only=("TAG",)),), dict.fromkeys(COLUMNS, N_A("only a change of tags")) | {"TAG": must})
+
+
+def doubtful(*causes: Cause, reads: Entry, tag: Entry = Repeated()) -> Case:  # noqa: B008  # a value
     """After a change was sent and no answer came that can be trusted."""
-    return case(*causes, reads=reads, upf=Verified(), upu=Unknown(), delete=LookedFor())
+    return case(*causes, reads=reads, upf=Verified(), upu=Unknown(), delete=LookedFor(), tag=tag)
 
 
 def no(name: str, happened: str = "rejected", told: str = "", **more: float) -> AtOnce:

@@ -11,6 +11,7 @@ from tests.faults.causes import (
     WRONG_TYPES,
     Cause,
     bodies,
+    looked_at,
     receipts,
     refused,
     replaced,
@@ -19,8 +20,8 @@ from tests.faults.causes import (
     untrusted,
     waiting,
 )
-from tests.faults.expect import READS, Again, Error, Exactly, Rule, Unharmed, fixed, patient, throttled
-from tests.faults.rows import N_A, QUEUED, SUBMITS_ONLY, Row, case, doubtful, no, row, same
+from tests.faults.expect import READS, Again, Error, Exactly, Rule, Unharmed, Unread, fixed, patient, throttled
+from tests.faults.rows import N_A, QUEUED, SUBMITS_ONLY, Row, case, doubtful, no, of_tags, row, same
 
 _MALFORMED, _PAGE_OF = no("MalformedResponse"), no("UnexpectedResponse")
 _UNREAD = no("MalformedResponse", "applied", "/detail/id")
@@ -39,7 +40,9 @@ BODIES: Final[dict[str, Row]] = {
             reads=no("ResponseTooLarge", "rejected", "limit"),
         ),
     ),
-    "F21": row("JSON that two readers read in two ways", "bodies", doubtful(*untrusted(), reads=_MALFORMED)),
+    "F21": row(
+        "JSON that two readers read in two ways", "bodies", doubtful(*untrusted(), reads=_MALFORMED, tag=Unread())
+    ),
     "F22": row(
         "a field that is required is missing or of another type",
         "bodies",
@@ -50,6 +53,7 @@ BODIES: Final[dict[str, Row]] = {
             upf=_UNREAD,
             upu=_UNREAD,
             delete=_AS_IT_IS,
+            tag=Unread(),
         ),
     ),
     "F23": row(
@@ -61,6 +65,7 @@ BODIES: Final[dict[str, Row]] = {
             upf=N_A("what was stored is F24"),
             upu=N_A("a URL has no hash yet"),
             delete=N_A("the receipt of a deletion names no hash"),
+            tag=N_A("no source shows an answer that names the hash"),
             REP=no("ResponseMismatch", "rejected", "discarded"),
         ),
     ),
@@ -73,6 +78,7 @@ BODIES: Final[dict[str, Row]] = {
             upf=no("ResponseMismatch", "applied", "stored"),
             upu=_RECEIPT_ONLY,
             delete=_RECEIPT_ONLY,
+            tag=_RECEIPT_ONLY,
         ),
     ),
     "F25": row(
@@ -107,6 +113,7 @@ _NOISE = "this\u0007parameter is not accepted " + "x" * 500
 _HELD = N_A("a submission that meets 405 is F32")
 _ONLY = ("UPF", "UPU")
 _KEPT = statuses([], times=2)
+_GONE = refused(404, {"message": "not found"})
 # F28 to F34, F39 to F41: the appliance, or something before it, says no.
 STATUSES: Final[dict[str, Row]] = {
     "F28": row(
@@ -142,6 +149,7 @@ STATUSES: Final[dict[str, Row]] = {
             upf=N_A("a submission names no hash"),
             upu=N_A("a submission names no hash"),
             delete=N_A("the next case"),
+            tag=N_A("the last two cases"),
             SRCH=N_A("a search names no hash"),
         ),
         case(
@@ -150,7 +158,10 @@ STATUSES: Final[dict[str, Row]] = {
             upf=N_A("a submission names no hash"),
             upu=N_A("a submission names no hash"),
             delete=Exactly(Rule(ends="not_found", asked=(2, 2))),
+            tag=N_A("the last two cases"),
         ),
+        of_tags(looked_at(_GONE, 0, times=1), Exactly(Rule(ends="not_found"))),
+        of_tags(_GONE, no("EndpointMissing")),  # a look finds the sample there: it is the route that is missing
     ),
     "F32": row(
         "405 on a submission",
@@ -161,17 +172,19 @@ STATUSES: Final[dict[str, Row]] = {
             upf=no("MaintenanceError", retry_after=300.0),
             upu=no("MaintenanceError", retry_after=300.0),
             delete=SUBMITS_ONLY,
+            tag=SUBMITS_ONLY,
         ),
     ),
     "F33": row(
         "405 elsewhere",
         "statuses",
         case(
-            refused(405, {"message": "no"}, only=(*READS, "DEL")),
+            refused(405, {"message": "no"}, only=(*READS, "DEL", "TAG")),
             reads=no("EndpointMissing"),
             upf=_HELD,
             upu=_HELD,
             delete=no("InUse"),
+            tag=no("EndpointMissing"),
         ),
     ),
     "F34": row(
@@ -184,6 +197,7 @@ STATUSES: Final[dict[str, Row]] = {
             upf=no("FileTooLarge"),
             upu=no("FileTooLarge"),
             delete=SUBMITS_ONLY,
+            tag=SUBMITS_ONLY,
         ),
     ),
     "F39": row(
@@ -195,6 +209,7 @@ STATUSES: Final[dict[str, Row]] = {
             upf=no("StorageFull"),
             upu=no("StorageFull"),
             delete=N_A("503 on a deletion is F28 and F40"),
+            tag=N_A("503 on a change of tags is F28 and F40"),
         ),
     ),
     "F40": row(
@@ -215,6 +230,7 @@ STATUSES: Final[dict[str, Row]] = {
             upf=Unharmed(),
             upu=Unharmed(),
             delete=_OTHER,
+            tag=_OTHER,
         ),
     ),
 }
@@ -245,6 +261,7 @@ LIMITS: Final[dict[str, Row]] = {
             upf=Again(Error("CapacityError", "rejected"), throttled),
             upu=Again(Error("CapacityError", "rejected"), throttled),
             delete=Again(Error("CapacityError", "rejected"), throttled),
+            tag=Again(Error("CapacityError", "rejected"), throttled),
             REP=Again(Error("QuotaError", "rejected"), patient, most=2),
         ),
     ),

@@ -2,9 +2,35 @@
 
 from typing import Final
 
-from tests.faults.causes import HTML, PAGE, SHA1, Cause, page, poll_answer, polled, refused, replaced, statuses, struck
-from tests.faults.expect import FOLLOWED, READS, AtOnce, Column, Elsewhere, Error, Exactly, Rule, Unharmed
-from tests.faults.rows import GROUND, N_A, Case, Entry, Row, case, no, row, same
+from tests.faults.causes import (
+    HTML,
+    PAGE,
+    SHA1,
+    Cause,
+    looked_at,
+    page,
+    poll_answer,
+    polled,
+    refused,
+    replaced,
+    statuses,
+    struck,
+)
+from tests.faults.expect import (
+    FOLLOWED,
+    READS,
+    WRITES,
+    AtOnce,
+    Column,
+    Elsewhere,
+    Error,
+    Exactly,
+    Must,
+    Rule,
+    Unharmed,
+    When,
+)
+from tests.faults.rows import GROUND, N_A, Case, Entry, Row, case, no, of_tags, row, same
 
 _HERE, _JOURNAL = "tests/faults/test_matrix.py::", "tests/test_journal.py::"
 _STOPPED = {column: Exactly(Rule(ends="Cancelled")) for column in READS}
@@ -17,6 +43,9 @@ _KILLED = Elsewhere(
         _JOURNAL + "TestOnDisk::test_what_was_written_is_there_after_a_kill",
         "tests/test_submit_dir.py::test_killed_again_and_again_no_file_is_sent_twice",
     )
+)
+_KILLED_TAGS = Elsewhere(
+    (*_KILLED.tests, "tests/test_tags.py::TestTakenUp::test_what_was_interrupted_ends_in_the_truth")
 )
 _TWO = Elsewhere((_JOURNAL + "TestSeveralProcesses::test_of_two_that_race_for_one_operation_exactly_one_wins",))
 _UNREAD = {"done": False, "reaches": False, "stage": "journal"}
@@ -34,13 +63,13 @@ STATE: Final[dict[str, Row]] = {
         "jobs",
         Case(
             (struck("answer_none_wait", stage="cancel"),),
-            {**_STOPPED, "UPF": _UNDONE, "UPU": _UNDONE, "DEL": _UNDONE},
+            _STOPPED | dict.fromkeys(WRITES, _UNDONE),
         ),
     ),
     "F44": row(
         "kill -9",
         "jobs",
-        case(reads=N_A("a read leaves nothing behind"), upf=_KILLED, upu=_KILLED, delete=_KILLED),
+        case(reads=N_A("a read leaves nothing behind"), upf=_KILLED, upu=_KILLED, delete=_KILLED, tag=_KILLED_TAGS),
     ),
     "F45": row(
         "the disk of the journal is full",
@@ -51,6 +80,7 @@ STATE: Final[dict[str, Row]] = {
             upf=_FULL,
             upu=_FULL,
             delete=_FULL,
+            tag=_FULL,
         ),
     ),
     "F46": row(
@@ -62,12 +92,13 @@ STATE: Final[dict[str, Row]] = {
             upf=_FULL,
             upu=_FULL,
             delete=_FULL,
+            tag=_FULL,
         ),
     ),
     "F52": row(
         "two connectors on one journal",
         "jobs",
-        case(reads=N_A("a read never opens the journal"), upf=_TWO, upu=_TWO, delete=_TWO),
+        case(reads=N_A("a read never opens the journal"), upf=_TWO, upu=_TWO, delete=_TWO, tag=_TWO),
     ),
 }
 
@@ -81,7 +112,7 @@ def _url_jobs() -> Row:
     wide = Exactly(Rule(ends="JobFailed", happened="applied", slept=(0, 2), changed=1, journal="accepted"))
 
     def met(cause: Cause, poll: Entry, upu: Entry) -> Case:
-        return case(cause, reads=others, upf=others, upu=upu, delete=others, POLL=poll)
+        return case(cause, reads=others, upf=others, upu=upu, delete=others, tag=others, POLL=poll)
 
     return row(
         "a URL's job fails, is lost, or never ends",
@@ -101,7 +132,7 @@ def _waiting() -> Row:
         return Exactly(Rule(ends=branch, asked=(1, 40), slept=(0, 61), changed=1, journal="done", notice=notice))
 
     def waits(*causes: Cause, recovers: bool) -> Case:
-        must: dict[Column, Entry] = dict.fromkeys(READS, once)
+        must: dict[Column, Entry] = dict.fromkeys((*READS, "TAG"), once)
         for column, branch in branches.items():
             given_up = ends(column, "pending", "failed (")
             well = ends(column, branch) if recovers else given_up
@@ -121,13 +152,29 @@ def _waiting() -> Row:
             recovers=True,
         ),
         waits(met(refused(403, {"message": "no"})), recovers=False),
+        _unseen(struck("answer_none_rst"), "truncated", slept=0.375),
+        _unseen(refused(403, {"message": "no"}), "auth"),
     )
+
+
+def _unseen(cause: Cause, code: str, slept: float = 0.0) -> Case:
+    """A look at the tags that fails after the change was taken: asked again where that is right, and told truly."""
+    told = f"looking at the tags failed ({code})"
+    fails = {"ends": "OutcomeUnknown", "happened": "unknown", "journal": "unknown", "changed": 1, "told": told}
+    if not slept:
+        return of_tags(looked_at(cause, 1, times=1), Exactly(Rule(asked=(2, 2), **fails)))
+    seen: dict[When, Must] = {
+        when: Exactly(Rule(ends="ok", asked=(3, 3), slept=(pause, pause), changed=1, journal="done"))
+        for when, pause in (("first", 0.125), ("second", 0.25))
+    }
+    every = Exactly(Rule(asked=(4, 4), slept=(slept, slept), **fails))
+    return of_tags(looked_at(cause, 1), seen | {"every": every})
 
 
 def _pages() -> Row:
     def search(cause: Cause, first: Entry) -> Case:
         others = N_A("only a search has pages")
-        return case(cause, reads=others, upf=others, upu=others, delete=others, SRCH=first)
+        return case(cause, reads=others, upf=others, upu=others, delete=others, tag=others, SRCH=first)
 
     def ends(asked: int, slept: float = 0.0, notice: str = "") -> Exactly:
         return Exactly(Rule(ends="malicious", asked=(asked, asked), slept=(slept, slept), notice=notice))
@@ -159,7 +206,7 @@ def _partly() -> Row:
     return row(
         "a deletion that leaves some of it there",
         "jobs",
-        case(statuses([SHA1], skip=1, times=1), reads=others, upf=others, upu=others, delete=still),
+        case(statuses([SHA1], skip=1, times=1), reads=others, upf=others, upu=others, delete=still, tag=others),
     )
 
 

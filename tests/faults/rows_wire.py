@@ -3,7 +3,21 @@
 from typing import Final
 
 from tests.faults.causes import Cause, both, struck
-from tests.faults.expect import ANSWERS, READS, Again, AtOnce, Column, Error, Exactly, Rule, Unharmed, Unknown, Verified
+from tests.faults.expect import (
+    ANSWERS,
+    READS,
+    WRITES,
+    Again,
+    AtOnce,
+    Column,
+    Error,
+    Exactly,
+    Rule,
+    Unharmed,
+    Unknown,
+    Unread,
+    Verified,
+)
 from tests.faults.rows import CUT, N_A, NOT_MADE, UNTOLD, Case, Entry, Row, case, doubtful, no, row, same
 
 _PLACE = {
@@ -40,11 +54,12 @@ CONNECTIONS: Final[dict[str, Row]] = {
         "no place to send from is free",
         "connections",
         case(
-            Cause(name="crowd", stage="crowd", reaches=False, done=False, only=("UPF", "UPU")),
+            Cause(name="crowd", stage="crowd", reaches=False, done=False, only=("UPF", "UPU", "TAG")),
             reads=N_A("a read has a connection of its own: there is no pool to wait for"),
             upf=_PLACE,
             upu=_PLACE,
             delete=N_A("a deletion takes none of the places for submissions"),
+            tag=_PLACE,
         ),
     ),
     "F05": row(
@@ -97,6 +112,7 @@ CUTS: Final[dict[str, Row]] = {
             upf=Verified(),
             upu=_UPLOAD_ONLY,
             delete=_UPLOAD_ONLY,
+            tag=_UPLOAD_ONLY,
         ),
     ),
     "F11": row(
@@ -105,7 +121,7 @@ CUTS: Final[dict[str, Row]] = {
         doubtful(*both("answer_none_fin"), reads=CUT),
         Case(
             (struck("answer_none_fin", stage="warm", only=READS),),
-            _REUSED | dict.fromkeys(("UPF", "UPU", "DEL"), N_A("what changes something gets a fresh connection")),
+            _REUSED | dict.fromkeys(WRITES, N_A("what changes something gets a fresh connection")),
         ),
     ),
     "F12": row("part of the answer, then FIN", "cuts", doubtful(*_HALVES[:3], reads=CUT)),
@@ -129,14 +145,16 @@ CUTS: Final[dict[str, Row]] = {
     "F19": row(
         "a body that ends with its connection, cut",
         "cuts",
-        doubtful(struck("close_delimited_cut"), reads=no("MalformedResponse")),
+        doubtful(struck("close_delimited_cut"), reads=no("MalformedResponse"), tag=Unread()),
     ),
 }
 
 
 def _late(*kinds: str, **more: object) -> Case:
     causes = tuple(struck(kind, stage="slow", done=kind != "request_swallow", **more) for kind in kinds)
-    return case(*causes, reads=no("DeadlineExceeded", "not_sent"), upf=Unknown(), upu=Unknown(), delete=Unknown())
+    return case(
+        *causes, reads=no("DeadlineExceeded", "not_sent"), upf=Unknown(), upu=Unknown(), delete=Unknown(), tag=Unknown()
+    )
 
 
 # F14 to F16: the deadline comes first, so nothing can be looked for either.

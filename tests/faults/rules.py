@@ -29,6 +29,7 @@ TITLES: Final[dict[Column, str]] = {
     "UPF": "submit_file",
     "UPU": "submit_url",
     "DEL": "bulk_delete",
+    "TAG": "add_tags, remove_tags",
 }
 LEGEND: Final = (
     "R: asked again with backoff. N: fails at once. V: looked for, and sent at most once more (a deletion never). "

@@ -22,12 +22,14 @@ ROUTES: Final[dict[str, dict[Column, Target]]] = {
         "SRCH": ("POST", "/api/samples/v3/search/"),
         "UPF": ("POST", "/api/submit/file/"),
         "UPU": ("POST", "/api/submit/url/"),
+        "TAG": ("POST", "/api/tag/*/"),
     },
     "legacy": {
         "REP": ("GET", "/api/samples/*/ticloud/"),
         "SRCH": ("POST", "/api/samples/v2/search/"),
         "UPF": ("POST", "/api/uploads/"),
         "UPU": ("POST", "/api/uploads/"),
+        "TAG": ("DELETE", "/api/tag/*/"),
     },
 }
 ALWAYS: Final[dict[Column, Target]] = {
@@ -35,7 +37,8 @@ ALWAYS: Final[dict[Column, Target]] = {
     "DEL": ("POST", "/api/samples/v2/delete_bulk/"),
 }
 # Both generations are played: the blocking lane asks the current endpoints, the other one the deprecated ones. Only
-# the current deletion says whether it was taken; the deprecated one accepts any body.
+# the current deletion says whether it was taken; the deprecated one accepts any body. Tags have one generation: they are
+# added in the one lane and removed in the other.
 GENERATION: Final[dict[Lane, str]] = {"sync": "current", "async": "legacy"}
 
 
@@ -68,8 +71,8 @@ class Cell:
 
     @property
     def connections(self) -> int:
-        """Connections before the one of the struck request: a deletion looks first what is there."""
-        return int(self.column == "DEL")
+        """Connections before the one of the struck request: a deletion or a change of tags looks first."""
+        return int(self.column in {"DEL", "TAG"})
 
 
 @dataclass(slots=True)

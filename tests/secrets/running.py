@@ -43,6 +43,9 @@ PARAMS: Final[Mapping[str, dict[str, Any]]] = {
     "get_url_status": {"task_id": 421},
     "get_bulk_delete_status": {"task_id": 17},
     "get_report": {"hash_values": [SHA1]},
+    "add_tags": {"hash_value": SHA1, "tags": ["phishing"]},
+    "get_tags": {"hash_value": SHA1},
+    "remove_tags": {"hash_value": SHA1, "tags": ["old"]},
     "test_connection": {},
 }
 assert set(PARAMS) == set(NAMES), "every action has its params here"

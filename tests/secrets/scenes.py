@@ -42,7 +42,7 @@ class World:
 
     def as_new(self) -> None:
         """The appliance with one sample and one user, and no faults."""
-        self.lab.as_new().load(sha1=SHA1, classification="malicious", cloud=True, local=True)
+        self.lab.as_new().load(sha1=SHA1, classification="malicious", cloud=True, local=True, tags=["old"])
         rights = frozenset({"upload", "delete", "delete_bulk"})
         self.lab.product.users.add(USERNAME, PASSWORD, token=TOKEN, rights=rights, active=True)
         self.proxy.plan([])

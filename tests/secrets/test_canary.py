@@ -44,7 +44,7 @@ def test_no_secret_comes_out_of_an_action_that_is_echoed(world, action, lane):
 
 def test_no_secret_is_in_the_journal(world):
     search, folder = Search(), world.state / "journal"
-    for action in ("submit_file", "submit_url", "bulk_delete"):
+    for action in ("submit_file", "submit_url", "bulk_delete", "add_tags", "remove_tags"):
         for scene in SCENES[:1]:
             play(world, scene, action, "sync", search)
 

@@ -25,7 +25,7 @@ def raised_in_scenes(world) -> dict[tuple[str, str], SpectraError]:
     for number, scene in enumerate(SCENES):
         if scene.slow and number % 4:
             continue
-        for action in ("submit_file", "submit_url", "get_classification", "bulk_delete"):
+        for action in ("submit_file", "submit_url", "get_classification", "bulk_delete", "add_tags"):
             ended = play(world, scene, action, LANES[number % 2], Search({}))
             if isinstance(ended, SpectraError):
                 found[scene.name, action] = ended
