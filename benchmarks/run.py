@@ -9,11 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import report
-from benchmarks.figures import FIGURES
+from benchmarks import figures, report
 from benchmarks.harness import ROOT, Bench, Row, bench
+from benchmarks.playbooks import playbooks
 
 RESULTS = ROOT / "benchmarks" / "results.md"
+FIGURES = figures.FIGURES | {"playbooks": playbooks}
 
 
 def measured(bench: Bench, names: list[str]) -> list[Row]:

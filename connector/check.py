@@ -23,6 +23,8 @@ _WORDS: Final = {
     "list_type": "must be a list",
     "dict_type": "must be an object",
     "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "union_tag_not_found": "must have a type",
 }
 
 
@@ -39,7 +41,8 @@ def checked(action: Action[P], raw: Mapping[str, Any] | Message) -> P:
     try:
         return action.params.model_validate(raw)
     except ValidationError as error:
-        found = _from_model(action, raw, error)
+        takes = ", ".join(action.params.model_fields) or "nothing"
+        found = told(raw, error, f"; {action.name} takes {takes}")
     for place, sentence in _from_schema(action, raw).items():
         if not any(known == place or known.startswith(f"{place}/") for known in found):
             found[place] = sentence
@@ -50,19 +53,21 @@ def _subject(action: Action[Any]) -> str:
     return f"the input of {action.name}"
 
 
-def _from_model(action: Action[Any], raw: object, error: ValidationError) -> dict[str, str]:
-    """What the model says, by place; where it has several alternatives, all of them are told."""
+def told(raw: object, error: ValidationError, known: str = "") -> dict[str, str]:
+    """What a model says of a document, by JSON pointer; where it has several alternatives, all of them are told.
+
+    ``known`` is appended to what is said of an unknown name at the top: which names there are.
+    """
     found: dict[str, list[str]] = {}
     for e in error.errors(include_input=False, include_url=False):
-        path = _path(raw, e["loc"])
-        takes = ", ".join(action.params.model_fields) or "nothing"
-        known = f"; {action.name} takes {takes}" if len(path) == 1 else ""
-        found.setdefault(pointer(path), []).append(_sentence(known, e["type"], e["msg"], e.get("ctx", {})))
+        path = _path(raw, e["loc"], missing=e["type"] == "missing")
+        sentence = _sentence(known if len(path) == 1 else "", e["type"], e["msg"], e.get("ctx", {}))
+        found.setdefault(pointer(path), []).append(sentence)
     return {place: " or ".join(dict.fromkeys(sentences)) for place, sentences in found.items()}
 
 
-def _path(raw: object, location: tuple[int | str, ...]) -> list[int | str]:
-    """The part of a pydantic location that exists in the document, with a last name that is missing from it."""
+def _path(raw: object, location: tuple[int | str, ...], *, missing: bool) -> list[int | str]:
+    """The part of a pydantic location that exists in the document; of what is missing from it, its name as well."""
     path: list[int | str] = []
     here = raw
     for position, part in enumerate(location):
@@ -70,7 +75,7 @@ def _path(raw: object, location: tuple[int | str, ...]) -> list[int | str]:
             here = here[part]
         elif isinstance(here, list) and isinstance(part, int) and part < len(here):
             here = here[int(part)]
-        elif not (isinstance(here, Mapping) and position == len(location) - 1):
+        elif not (missing and isinstance(here, Mapping) and position == len(location) - 1):
             continue
         path.append(part)
     return path
@@ -92,6 +97,8 @@ def _sentence(known: str, kind: str, message: str, context: Mapping[str, Any]) -
         return f"must be {message.removeprefix('Input should be ')}"
     if kind == "string_pattern_mismatch":
         return f"must match {context['pattern']}"
+    if kind == "union_tag_invalid":
+        return f"must have a type that is one of {context['expected_tags']}"
     return message.removeprefix("Value error, ")
 
 

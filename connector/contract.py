@@ -16,6 +16,10 @@ from connector.actions import every
 from connector.endpoint import Endpoint
 from connector.glossary import GLOSSARY
 from connector.outcome import Outcome
+from connector.playbooks.cacao import Playbook
+from connector.playbooks.describe import page as playbook_page
+from connector.playbooks.extension import NEEDS, Answer, Needs
+from connector.playbooks.library import shipped
 from connector.settings import Settings
 from connector.version import __version__
 
@@ -31,6 +35,10 @@ def files() -> dict[str, str]:
     made = {f"schemas/{name}.json": _json(schema) for name, schema in schemas().items()}
     made["manifest.json"] = _json(manifest())
     made |= {f"docs/actions/{action.name}.md": page(action) for action in every()}
+    made |= {
+        f"docs/playbooks/{name}.md": playbook_page(Playbook.model_validate(text), name)
+        for name, text in _playbooks().items()
+    }
     return made
 
 
@@ -40,6 +48,9 @@ def schemas() -> dict[str, dict[str, Any]]:
     for action in every():
         found[f"{action.name}.params"] = params_schema(action)
         found[f"{action.name}.result"] = result_schema(action)
+    for name, model in (("playbook.answer", Answer), ("playbook.needs", Needs)):
+        title = f"CACAO 2.0 extension: {name.partition('.')[2]}"
+        found[name] = _headed(model.model_json_schema(), name, title, " ".join((model.__doc__ or "").split()))
     return found
 
 
@@ -129,6 +140,26 @@ def manifest() -> dict[str, Any]:
         "outcome_schema": "schemas/outcome.json",
         "health_action": "test_connection",
         "actions": [_listed(action) for action in every()],
+        "playbooks": [_playbook(name, text) for name, text in _playbooks().items()],
+    }
+
+
+def _playbooks() -> dict[str, dict[str, Any]]:
+    """The playbooks that come with the package, by name."""
+    return {name: json.loads(path.read_text("utf-8")) for name, path in shipped().items()}
+
+
+def _playbook(name: str, text: dict[str, Any]) -> dict[str, Any]:
+    needs = text["playbook_extensions"][NEEDS]
+    return {
+        "name": name,
+        "id": text["id"],
+        "title": text["name"],
+        "description": text["description"],
+        "file": f"playbooks/{name}.json",
+        "scopes": needs["scopes"],
+        "variables": [v for v, about in text["playbook_variables"].items() if about.get("external")],
+        "outputs": needs["outputs"],
     }
 
 
@@ -194,6 +225,9 @@ def manifest_schema() -> dict[str, Any]:
         stix=texts,
         doc_url=text,
     )
+    playbook = _closed(
+        name=text, id=text, title=text, description=text, file=text, scopes=texts, variables=texts, outputs=texts
+    )
     product = _closed(vendor=text, name=text, aliases=texts, releases=texts)
     made = _closed(
         manifest_version={"const": CONTRACT_VERSION},
@@ -211,6 +245,7 @@ def manifest_schema() -> dict[str, Any]:
         outcome_schema=text,
         health_action=text,
         actions={"type": "array", "minItems": 1, "items": action},
+        playbooks={"type": "array", "items": playbook},
     )
     return _headed(made, "manifest", "Manifest of the connector", "What the product is and does, for hosts.")
 

@@ -84,7 +84,16 @@ class TestDrift:
 # Keywords that mean the same in 2020-12 and in draft-07, and in every validator that hosts use.
 KNOWN = {
     *("$schema", "$id", "$defs", "$ref", "title", "description", "examples", "default", "type", "enum", "const"),
-    *("properties", "required", "additionalProperties", "items", "minItems", "maxItems", "uniqueItems"),
+    *(
+        "properties",
+        "minProperties",
+        "required",
+        "additionalProperties",
+        "items",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+    ),
     *("minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
     *("anyOf", "oneOf", "allOf", "not", "format", "writeOnly"),
 }

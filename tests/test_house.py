@@ -57,6 +57,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "directory",
         "submitting",
         "submitting.*",
+        *("server", "server.*"),
+        *("playbooks", "playbooks.*"),
     ),
     "7 command line": ("cli", "cli.*"),
 }
@@ -111,10 +113,32 @@ NEIGHBOURS: dict[tuple[str, str], str] = {
     ("async_client", "client"): "both faces share a session",
     ("diagnosis", "client"): "the last checks run over the connection that actions use",
     ("diagnosis", "probing"): "which endpoints there are is one of the checks",
+    ("server.application", "async_client"): "one connector runs the actions of all requests",
+    ("server.actions", "client"): "as above",
+    ("server.readiness", "async_client"): "as above",
+    ("server.openapi", "contract"): "the document is made of the contract's schemas",
+    ("playbooks.hosting", "server.run"): "where no action server is named, one is brought up",
+    ("playbooks.hosting", "server.keys"): "as above",
+    ("playbooks.routes", "server.bodies"): "runs are served beside the actions, by the same rules",
+    ("playbooks.routes", "server.keys"): "as above",
+    ("playbooks.routes", "check"): "what a model refuses is told in the same words",
+    ("playbooks.lint_actions", "contract"): "a call must fit the schema of its action",
+    ("playbooks.lint_shape", "check"): "what a model refuses is told in the same words",
+    ("contract", "playbooks.extension"): "the schemas of the extensions are part of the contract",
+    ("contract", "playbooks.library"): "the manifest lists the playbooks",
+    ("contract", "playbooks.cacao"): "their pages are made of them",
+    ("contract", "playbooks.describe"): "as above",
     ("directory", "check"): "the parameters of every submission are checked once, before the first file",
 }
 # Packages and files that are one idea in several rooms: the first may import the others, and these each other.
-ROOMS = {"stix": "stix_", "journal": "journal_", "directory": "submitting", "cli": "cli."}
+ROOMS = {
+    "stix": "stix_",
+    "journal": "journal_",
+    "directory": "submitting",
+    "server": "server.",
+    "playbooks": "playbooks.",
+    "cli": "cli.",
+}
 
 # Who may import a heavy or foreign package.
 BORDERS: dict[str, set[str]] = {
@@ -122,6 +146,12 @@ BORDERS: dict[str, set[str]] = {
     "httpcore": {"network"},
     "aiohttp": {"fast"},
     "stix2": {"stix"},
+    "stix2patterns": {"playbooks.conditions", "playbooks.lint_compared"},
+    "uvicorn": {"server.run", "server.protocol"},
+    "h11": {"server.protocol"},
+    "prometheus_client": {"server.metrics"},
+    "python_multipart": {"server.forms"},
+    "dbos": {"playbooks.engine", "playbooks.runs"},
 }
 
 # Larger than they should be, and why they are not split.
@@ -313,7 +343,7 @@ CHEAP = {
 def test_what_must_be_quick_imports_nothing_heavy(what):
     code = f"""
 import atexit, sys
-heavy = {{"httpx", "stix2", "jsonschema", "pydantic", "aiohttp", "uvicorn", "starlette", "lark", "rich"}}
+heavy = {{"httpx", "stix2", "jsonschema", "pydantic", "aiohttp", "uvicorn", "starlette", "lark", "rich", "dbos", "jsonpath"}}
 atexit.register(lambda: print("loaded:", sorted(heavy & sys.modules.keys()), file=sys.stderr))
 {CHEAP[what]}
 """

@@ -17,6 +17,8 @@ COMMANDS: Final = {
     "schema": ("actions", "Print the schemas of an action."),
     "submit-dir": ("submit_dir", "Submit every file of a directory."),
     "journal": ("journal", "List, show and resolve submissions and deletions."),
+    "serve": ("serve", "Serve the actions over HTTP."),
+    "playbook": ("playbook", "Check playbooks, run them durably, and see what became of them."),
     "doctor": ("doctor", "Check settings, TLS, token and endpoints."),
     "trust": ("trust", "Show an appliance's certificate and write it for ca_file."),
     "appliance": ("appliance", "Serve the embedded appliance emulator."),

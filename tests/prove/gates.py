@@ -69,6 +69,12 @@ GATES: Final = (
         ("points", "lost", "twice", "unknown", "seconds"),
     ),
     Gate(
+        "playbook kills",
+        "kill -9 at every step of three playbooks, and of who takes over: 0 lost, 0 submitted or deleted twice",
+        ("-m", "tests.playbooks.victim_kills", "--pairs", "60", "--seed", SEED),
+        ("points", "lost", "twice", "short", "seconds"),
+    ),
+    Gate(
         "fuzzing",
         "1,000,000 fuzzed inputs for each parser: 0 uncaught",
         ("tests/prove/fuzz.py", "--all", "--whole", "--runs", "1000000", "--seed", SEED),

@@ -1,0 +1,1 @@
+"""The action server: every action over HTTP, with keys, limits and an OpenAPI document; `spectra serve`."""
