@@ -91,7 +91,7 @@ def _sentence(known: str, kind: str, message: str, context: Mapping[str, Any]) -
     if kind in {"too_long", "too_short", "string_too_long", "string_too_short"}:
         bound = "at most" if "long" in kind else "at least"
         size = context.get("max_length", context.get("min_length"))
-        thing = "item" if context.get("field_type") == "List" else "character"
+        thing = "character" if kind.startswith("string") else "item"
         return f"must have {bound} {size} {thing}{'' if size == 1 else 's'}"
     if kind.startswith(("greater_than", "less_than")):
         return f"must be {message.removeprefix('Input should be ')}"

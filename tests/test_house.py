@@ -121,6 +121,8 @@ NEIGHBOURS: dict[tuple[str, str], str] = {
     ("playbooks.hosting", "server.keys"): "as above",
     ("playbooks.routes", "server.bodies"): "runs are served beside the actions, by the same rules",
     ("playbooks.routes", "server.keys"): "as above",
+    ("playbooks.routes", "server.openapi"): "as above",
+    ("playbooks.routes", "server.told"): "as above",
     ("playbooks.routes", "check"): "what a model refuses is told in the same words",
     ("playbooks.lint_actions", "contract"): "a call must fit the schema of its action",
     ("playbooks.lint_shape", "check"): "what a model refuses is told in the same words",

@@ -113,6 +113,8 @@ def _assigned(item: str) -> tuple[str, str]:
     name, equals, value = item.partition("=")
     if not equals or not name:
         raise InputRefused.of([Violation("", "takes NAME=VALUE")], "--var")
+    if any("\ud800" <= letter <= "\udfff" for letter in item):
+        raise InputRefused.of([Violation("", "takes text in UTF-8, which alone can be kept")], "--var")
     return (name if name.startswith("__") else f"__{name}__"), value
 
 

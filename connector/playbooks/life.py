@@ -14,11 +14,12 @@ from uuid import uuid4
 
 from connector.errors import StateError
 from connector.journal_owner import Owner
-from connector.journal_place import Unusable
+from connector.journal_place import Unusable, make_file
 from connector.playbooks.state import State
 
 HERE: Final = "here "  # before the name of one that lives: the queue that it alone takes from
 _TAKING_OVER: Final = "spectra takes over"
+_LOCK_SECONDS: Final = 30.0
 _HASH: Final = "hashtextextended(%s, 7)"
 _SOON: Final = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 
@@ -76,13 +77,21 @@ class _FileLife:
 
     @contextmanager
     def taking_over(self) -> Iterator[None]:
-        with closing(sqlite3.connect(self._folder / "taking-over.sqlite", timeout=30, isolation_level=None)) as lock:
+        file = self._folder / "taking-over.sqlite"
+        try:
+            make_file(file)
+            lock = sqlite3.connect(file, timeout=_LOCK_SECONDS, isolation_level=None)
+        except (OSError, sqlite3.Error) as error:
+            raise self._no_lock(error) from None
+        with closing(lock):
             try:
                 lock.execute("BEGIN EXCLUSIVE")
             except sqlite3.Error as error:
-                told = f"the lock of playbooks in {self._folder} cannot be had ({type(error).__name__})"
-                raise StateError(told) from None
+                raise self._no_lock(error) from None
             yield
+
+    def _no_lock(self, error: Exception) -> StateError:
+        return StateError(f"the lock of playbooks in {self._folder} cannot be had ({type(error).__name__})")
 
     def lost(self) -> bool:
         return False

@@ -97,9 +97,9 @@ def _told(error: ValidationError, given: Content) -> Iterator[tuple[Path, str]]:
     elif rule == "type":
         yield place, f"must be {_TYPES.get(str(wanted), str(wanted))}"
     elif rule in {"oneOf", "anyOf"}:
-        yield place, _alternatives([option for option in wanted if isinstance(option, dict)])
+        yield place, _alternatives([option for option in wanted if isinstance(option, dict)]) or _misfit(error)
     else:
-        yield place, f"does not satisfy the rule {rule} of its schema"
+        yield place, _misfit(error)
 
 
 def _of_type(error: ValidationError) -> bool:
@@ -115,13 +115,20 @@ def _of_type(error: ValidationError) -> bool:
 
 
 def _alternatives(options: list[dict[str, Any]]) -> str:
-    """What one of several alternatives wants: one of some fields, or one of some types."""
+    """What one of several alternatives wants: one of some fields, or one of some types; empty where neither tells."""
     names = [str(name) for option in options for name in option.get("required", ())]
     if names:
         return f"must have exactly one of {', '.join(dict.fromkeys(names))}"
     types = [_TYPES.get(str(option.get("type")), "") for option in options]
     told = " or ".join(dict.fromkeys(kind for kind in types if kind and kind != "null"))
-    return f"must be {told}, as its schema has it" if told else "satisfies none of the alternatives of its schema"
+    return f"must be {told}, as its schema has it" if told else ""
+
+
+def _misfit(error: ValidationError) -> str:
+    """That something is not what its schema describes, with that description."""
+    inner = isinstance(error.schema, dict) and error.absolute_path
+    about = str(cast("Any", error.schema).get("description", "")) if inner else ""
+    return f"is not what it should be: {about.rstrip('.')}" if about else "does not fit its schema"
 
 
 def _approval(view: View, flow: Flow, called: Called) -> Iterator[Finding]:

@@ -1,16 +1,30 @@
 """Whether a file has the shape of a playbook: the fields of each object, null, and keys that match their types."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from functools import reduce
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from connector.check import told
-from connector.playbooks.cacao import Action, Playbook, read_command
-from connector.playbooks.extension import ANSWER, NEEDS, Answer, Needs
+from connector.playbooks.cacao import Action, ExtensionId, Identifier, Playbook, Timestamp, VariableName, read_command
+from connector.playbooks.extension import ANSWER, NEEDS, Answer, JsonPath, Needs
 from connector.playbooks.finding import Finding, Path, found
-from connector.playbooks.lint_models import AGENTS, MARKINGS, Signature
+from connector.playbooks.lint_models import AGENTS, MARKINGS, Signature, Web
 
+# Forms that a pattern tells worse than an example.
+_FORMS: Final = {
+    f"must match {pattern}": f"must be {words}"
+    for kind, words in (
+        (Identifier, "an id such as action--2f1c6a0e-5f0b-4c53-9d35-0a8a3a1f6a11, its type before a UUID"),
+        (ExtensionId, "the id of an extension definition"),
+        (VariableName, "the name of a variable, such as __name__"),
+        (Timestamp, "a time in UTC, such as 2026-01-31T12:00:00.000Z"),
+        (Web, "a URL with a dotted host name; other addresses go into dname, ipv4 or ipv6"),
+        (JsonPath, "a JSONPath, which begins with $"),
+    )
+    for pattern in (item.pattern for item in get_args(kind)[1].metadata if hasattr(item, "pattern"))
+}
 _DEFINITIONS: Final = ("agent_definitions", "target_definitions", "authentication_info_definitions")
 _KEYED: Final = (
     *("workflow", *_DEFINITIONS),
@@ -34,7 +48,8 @@ def read_shape(value: Any) -> tuple[Playbook | None, list[Finding]]:
 def _refused(path: Path, raw: object, error: ValidationError, code: str = "shape") -> Iterator[Finding]:
     """What a model says of a part of the file, with the place of that part before it."""
     for place, sentence in told(raw, error).items():
-        yield _at(found(code, path, f"{_named(path, place)} {sentence}"), place)
+        plain = reduce(lambda text, known: text.replace(*known), _FORMS.items(), sentence)
+        yield _at(found(code, path, f"{_named(path, place)} {plain}"), place)
 
 
 def _at(finding: Finding, place: str) -> Finding:

@@ -189,19 +189,20 @@ def _needs(view: View) -> Iterator[Finding]:
 
 def _unused(view: View) -> Iterator[Finding]:
     """Variables that nothing looks at: no command, condition, address, authentication, playbook or result."""
-    looked_at = {use.name for name in view.steps for use in uses_of(view, name)} | view.credentials
-    looked_at |= {use.name for target in view.playbook.target_definitions for use in view.address_uses(target)}
-    looked_at |= {*getattr(view.needs, "outputs", ()), *getattr(view.needs, "files", ())}
-    for step in view.steps.values():
-        if isinstance(step, PlaybookAction):
-            looked_at |= {*(step.in_args or ())}
-    for name in view.playbook.playbook_variables:
-        if name not in looked_at:
-            yield found("unused-variable", ("playbook_variables", name), f"nothing looks at {name}")
-    for step_name, step in view.steps.items():
-        if step.step_variables:
-            inside = [step_name, *(name for name in view.steps if step_name in view.sequences.around(name))]
-            seen = {use.name for name in inside for use in uses_of(view, name)}
-            for variable in step.step_variables.keys() - seen:
-                path: Path = ("workflow", step_name, "step_variables", variable)
-                yield found("unused-variable", path, f"nothing looks at {variable}")
+    outside = view.credentials | {*getattr(view.needs, "outputs", ()), *getattr(view.needs, "files", ())}
+    outside |= {use.name for target in view.playbook.target_definitions for use in view.address_uses(target)}
+    looked_at = {("", name) for name in outside}
+    for name, step in view.steps.items():
+        used = [use.name for use in uses_of(view, name)]
+        used += (step.in_args or ()) if isinstance(step, PlaybookAction) else ()
+        if used:
+            scope = view.scope(name)
+            looked_at |= {(scope[variable][0], variable) for variable in used if variable in scope}
+    declared: list[tuple[str, str, Path]] = [
+        ("", v, ("playbook_variables", v)) for v in view.playbook.playbook_variables
+    ]
+    for name, step in view.steps.items():
+        declared += [(name, v, ("workflow", name, "step_variables", v)) for v in step.step_variables]
+    for owner, variable, path in declared:
+        if (owner, variable) not in looked_at:
+            yield found("unused-variable", path, f"nothing looks at {variable}")

@@ -3,19 +3,22 @@
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 from pydantic import Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from connector.check import told
 from connector.errors import InputRefused, Violation
 from connector.playbooks.runs import Runs, open_runs
 from connector.playbooks.state import State
+from connector.playbooks.timeline import RunState
 from connector.server.bodies import read_object
 from connector.server.keys import allow, required
+from connector.server.openapi import SECURED, problems
+from connector.server.told import ToldRoute
 from connector.vocabulary import Message
 
 T = TypeVar("T")
@@ -56,10 +59,48 @@ def routes(state: State) -> list[BaseRoute]:
             return question(runs)
 
     return [
-        Route("/runs", every),
-        Route("/runs/{run}", one),
-        Route("/runs/{run}/steps/{step}/decision", decide, methods=["POST"]),
+        ToldRoute("GET", "/runs", every, _LISTED),
+        ToldRoute("GET", "/runs/{run}", one, _SHOWN),
+        ToldRoute("POST", "/runs/{run}/steps/{step}/decision", decide, _DECIDED),
     ]
+
+
+def _operation(
+    name: str, summary: str, scope: str, answer: dict[str, Any], *places: str, **more: Any
+) -> dict[str, Any]:
+    """An operation of OpenAPI 3.1 as the server writes its own."""
+    made = {
+        "operationId": name,
+        "summary": summary,
+        "tags": ["runs"],
+        "x-required-scope": scope,
+        "responses": {"200": {"description": f"{summary}.", "content": {"application/json": {"schema": answer}}}}
+        | problems(SECURED),
+    }
+    parameters = [{"name": p, "in": "path", "required": True, "schema": {"type": "string"}} for p in places]
+    return made | more | ({"parameters": parameters} if parameters else {})
+
+
+_RUN: Final = {
+    "type": "object",
+    "required": ["run", "state"],
+    "properties": {"run": {"type": "string"}, "state": {"enum": sorted(get_args(RunState))}},
+}
+_LISTED: Final = _operation(
+    "list_runs",
+    "The newest runs",
+    "read",
+    {"type": "object", "required": ["runs"], "properties": {"runs": {"type": "array", "items": _RUN}}},
+)
+_SHOWN: Final = _operation("get_run", "A run's timeline", "read", _RUN, "run")
+_DECIDED: Final = _operation(
+    "decide_run",
+    "Answer what a run waits for; the step is its name or id",
+    "approve",
+    {"type": "object", "required": ["run", "step", "decision"]},
+    *("run", "step"),
+    requestBody={"required": True, "content": {"application/json": {"schema": Decision.model_json_schema()}}},
+)
 
 
 def _decision(body: dict[str, Any]) -> Decision:

@@ -97,6 +97,7 @@ def journal_place(settings_state: str | None) -> str:
     try:
         make_folder(folder)
         if not file.exists():
+            make_file(new)
             new.write_text(uuid4().hex, "ascii")
             with suppress(FileExistsError):  # another process was quicker
                 file.hardlink_to(new)

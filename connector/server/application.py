@@ -1,5 +1,6 @@
 """The application: its routes, what they share, and how every error of theirs becomes a problem document."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -26,6 +27,7 @@ from connector.server.options import DEFAULT, Options
 from connector.server.problems import MEDIA_TYPE, Problem, Refused, own, problem_of
 from connector.server.readiness import Readiness
 from connector.server.spool import Spool
+from connector.server.told import paths_of
 from connector.settings import Settings
 
 _OF_THE_CALLER: Final = (InputRefused, ConfigError, StateError)  # these say nothing about the appliance
@@ -35,6 +37,8 @@ def application(
     settings: Settings, keys: Keys, *, routes: Sequence[BaseRoute] = (), options: Options = DEFAULT
 ) -> Starlette:
     """The ASGI application of one appliance; ``routes`` are served beside its own, with the same errors and limits.
+
+    Those that are a ``ToldRoute`` are in the OpenAPI document, too.
 
     A path in ``file`` is taken below ``settings.file_roots`` only; left out, that is nowhere. What a route may need is
     ``request.app.state``: ``connector`` (an AsyncConnector), ``settings``, ``keys``, ``options``, ``metrics``.
@@ -47,7 +51,7 @@ def application(
     made.router.redirect_slashes = False
     made.state.keys, made.state.options, made.state.metrics = keys, options, counted
     made.state.settings, made.state.roots = settings, settings.file_roots or ()
-    made.state.failure = None
+    made.state.told, made.state.failure = json.dumps(paths_of(routes)), None
     return made
 
 
@@ -100,7 +104,7 @@ async def hashes(request: Request) -> Response:
 
 async def document(request: Request) -> Response:
     """GET /openapi.json."""
-    made = openapi.encoded(bool(request.app.state.roots))
+    made = openapi.encoded(bool(request.app.state.roots), request.app.state.told)
     return Response(made, media_type=JSON, headers={"cache-control": "no-cache"})
 
 

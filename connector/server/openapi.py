@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -15,8 +16,8 @@ from connector.version import __version__
 
 VERSION: Final = "3.1.1"
 OPERATION_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
-_SECURED: Final = (400, 401, 403, 408, 413, 415, 422, 500, 503)
-_ACTION: Final = (*_SECURED, 404, 406, 409, 429, 501, 502, 504)
+SECURED: Final = (400, 401, 403, 408, 413, 415, 422, 500, 503)
+_ACTION: Final = (*SECURED, 404, 406, 409, 429, 501, 502, 504)
 _ABOUT: Final = (
     "Every action on one Spectra Analyze appliance. An outcome is 200 also where the appliance knows nothing "
     "(not_found) or is not done yet (pending); what fails is a problem document (RFC 9457) whose outcome says whether "
@@ -27,6 +28,7 @@ _TAGS: Final = {
     "submit": "Actions that submit or change samples.",
     "destroy": "Actions that delete samples.",
     "local": "What needs no appliance.",
+    "runs": "Runs of playbooks.",
     "server": "The state of the server.",
 }
 _WORDS: Final = {
@@ -50,12 +52,12 @@ _WORDS: Final = {
 
 
 @cache
-def encoded(has_roots: bool) -> bytes:
-    """The document as JSON in UTF-8."""
-    return json.dumps(document(has_roots=has_roots), ensure_ascii=False).encode()
+def encoded(has_roots: bool, more: str = "{}") -> bytes:
+    """The document as JSON in UTF-8; ``more`` are paths from elsewhere, as JSON."""
+    return json.dumps(document(has_roots=has_roots, more=json.loads(more)), ensure_ascii=False).encode()
 
 
-def document(*, has_roots: bool) -> dict[str, Any]:
+def document(*, has_roots: bool, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The document; ``has_roots`` says whether a file may be named by its path on the server."""
     known = Components()
     known.add("Outcome", outcome_schema())
@@ -73,7 +75,7 @@ def document(*, has_roots: bool) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "security": [{"apiKey": []}],
-        "paths": paths | _server_paths(),
+        "paths": paths | dict(more or {}) | _server_paths(),
         "components": {
             "securitySchemes": {
                 "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key of this server."}
@@ -101,7 +103,7 @@ def _operation(action: Action[Any], known: Components, *, has_roots: bool) -> di
         "x-required-scope": action.effect,
         "x-branches": list(action.branches),
         "requestBody": {"required": bool(schema["properties"]), "content": content},
-        "responses": {"200": _outcome(action, known)} | _problems(_ACTION),
+        "responses": {"200": _outcome(action, known)} | problems(_ACTION),
     }
     return made | ({"parameters": _headers()} if action.subject is not None else {})
 
@@ -174,7 +176,7 @@ def _hashes(known: Components, *, has_roots: bool) -> dict[str, Any]:
         "responses": {
             "200": _json("The hashes.", known.add("hashes.result", Hashes.model_json_schema(mode="serialization")))
         }
-        | _problems(_SECURED),
+        | problems(SECURED),
     }
 
 
@@ -192,7 +194,7 @@ def _server_paths() -> dict[str, Any]:
     }
 
 
-def _get(name: str, summary: str, answer: dict[str, Any], *problems: int) -> dict[str, Any]:
+def _get(name: str, summary: str, answer: dict[str, Any], *failing: int) -> dict[str, Any]:
     security: list[dict[str, list[str]]] = [{"apiKey": []}, {}] if name == "metrics" else []
     return {
         "get": {
@@ -200,7 +202,7 @@ def _get(name: str, summary: str, answer: dict[str, Any], *problems: int) -> dic
             "summary": summary,
             "tags": ["server"],
             "security": security,
-            "responses": {"200": answer} | _problems((*problems, 500)),
+            "responses": {"200": answer} | problems((*failing, 500)),
         }
     }
 
@@ -209,7 +211,7 @@ def _json(about: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": about, "content": {"application/json": {"schema": schema}}}
 
 
-def _problems(statuses: tuple[int, ...]) -> dict[str, Any]:
+def problems(statuses: tuple[int, ...]) -> dict[str, Any]:
     return {str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in sorted(statuses)}
 
 

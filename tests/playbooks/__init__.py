@@ -1,1 +1,1 @@
-"""Tests of the action server."""
+"""Tests of the playbooks."""

@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import trustme
 from pydantic import SecretStr
 
 from connector.playbooks import calling
@@ -56,7 +58,7 @@ class Server:
 
 
 @contextmanager
-def serving(server: Server) -> Iterator[Server]:
+def serving(server: Server, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -82,7 +84,9 @@ def serving(server: Server) -> Iterator[Server]:
             return
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.url = f"http://127.0.0.1:{http.server_port}"
+    server.url = f"http{'s' if tls else ''}://127.0.0.1:{http.server_port}"
+    if tls is not None:
+        http.socket = tls.wrap_socket(http.socket, server_side=True)
     thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
@@ -217,6 +221,13 @@ def test_credentials_of_a_target_stand_instead_of_what_the_command_says(other):
     assert other.asked[0].all("Idempotency-Key") == ["run-1:2:1"]
 
 
+def test_another_target_without_credentials_is_told_what_the_command_says(other):
+    other.says()
+    sent("http://127.0.0.1:9", call_of(other.url, request(Authorization="Basic eDp5", Spectra_In_Doubt="theirs")))
+    assert other.asked[0].all("Authorization") == ["Basic eDp5"]
+    assert other.asked[0].all("Spectra-In-Doubt") == ["theirs"]
+
+
 def test_a_secret_that_no_header_may_hold_is_told_without_being_said(other):
     for secret in ("sécret\u20ac", "two\r\nlines: x"):
         (reply,) = sent(
@@ -264,6 +275,35 @@ def test_no_cookie_is_taken_along(server, other):
     assert [asked.all("Cookie") for asked in (*server.asked, *other.asked)] == [[], [], []]
 
 
+def test_over_tls_a_server_is_called_only_where_its_certificate_is_trusted(pauses):
+    authority, theirs, trusting = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(theirs)
+    authority.configure_trust(trusting)
+
+    async def called(url: str, verify: ssl.SSLContext | None) -> Reply:
+        async with Caller(url, SecretStr(KEY), verify=verify) as caller:
+            return await caller.call(call_of())
+
+    with serving(Server().says(), theirs) as server:
+        refused = asyncio.run(called(server.url, None))
+        assert refused.problem == f"the action server at {server.url} cannot be reached (ConnectError)"
+        assert server.asked == []
+        assert asyncio.run(called(server.url, trusting)).body == OUTCOME
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://example.com/a?b=c", "https://example.com"),
+        ("http://example.com:8080/", "http://example.com:8080"),
+        ("http://user:secret@example.com", "http://example.com"),
+        ("http://a:b/", "an address that is none"),
+    ],
+)
+def test_an_address_is_told_by_its_host_and_port_only(url, told):
+    assert calling._origin(url) == told
+
+
 # --- what comes back
 
 
@@ -279,6 +319,8 @@ def test_no_cookie_is_taken_along(server, other):
         (400, {"detail": "line\nbreak " + "x" * 5000}, "line break " + "x" * 989 + " (HTTP 400)"),
         (500, {"message": "no problem document"}, "answered with HTTP 500"),
         (500, {"detail": 5}, "answered with HTTP 500"),
+        (422, {"detail": "no", "hint": 5}, "no (HTTP 422)"),
+        (422, {"detail": "no", "hint": ""}, "no (HTTP 422)"),
         (502, [], "answered with HTTP 502"),
         (401, b"", "answered with HTTP 401"),
         (304, b"", "answered with HTTP 304"),
@@ -360,7 +402,7 @@ def test_a_body_that_is_too_large_is_not_kept(server, monkeypatch, packed):
     (reply,) = sent(server.url, call_of())
     assert (reply.body, reply.problem) == (None, "the answer is larger than 100000 bytes")
     server.answers.clear()
-    server.says(body=json.dumps("x" * 90_000).encode())
+    server.says(body=json.dumps("x" * 99_998).encode())
     assert sent(server.url, call_of())[0].problem is None
 
 
@@ -438,6 +480,13 @@ def test_a_server_that_wants_to_be_left_alone_for_long_is(server, pauses):
     server.says(429, {"detail": "busy"}, Retry_After="3600")
     assert sent(server.url, call_of())[0].problem == "busy (HTTP 429)"
     assert (len(server.asked), pauses) == (1, [])
+
+
+@pytest.mark.parametrize(("after", "again"), [("30", True), ("31", False)])
+def test_half_a_minute_is_what_a_server_is_waited_for(server, pauses, after, again):
+    server.says(503, {"detail": "busy"}, Retry_After=after).says()
+    assert (sent(server.url, call_of())[0].problem is None) is again
+    assert pauses == ([30.0] if again else [])
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 413, 422, 500, 502, 504])

@@ -11,6 +11,7 @@ from dbos import DBOS
 from pydantic import SecretStr
 
 from connector.errors import InputRefused, StateError
+from connector.playbooks import engine as engines
 from connector.playbooks.engine import RUNS, Limits
 from connector.playbooks.runs import open_runs
 from connector.playbooks.state import State
@@ -177,6 +178,39 @@ def test_a_failed_branch_is_walked_again_from_where_it_failed_and_no_other_is(at
     told = at.do(lambda here: here.resumed("branch"))
     assert (told["state"], told["outputs"]["__x__"]) == ("done", "Win32.Trojan.Y")
     assert not any("/api/tag/" in path for path in at.lab.paths[before:])
+
+
+def test_a_loop_whose_time_was_over_gets_new_time_when_it_is_resumed(at):
+    look = call("get_classification", takes={"__x__": "$.branch"}, content={"hash_value": "f" * 40}, delay=60)
+    loop = {"type": "while-condition", "condition": "__x__:value = 'not_found'", "on_true": step("look")}
+    made = book(
+        variables={"__x__": "not_found"},
+        while_1=loop | {"timeout": 400, "on_completion": step("last")},
+        look=look,
+        last=call("get_tags"),
+    )
+    told = at.run(order(made, "loop"))
+    assert (told["state"], told["failed_step"]) == ("failed", step("while_1")), told["sentence"]
+    assert told["sentence"].startswith("ACTION_TIMEOUT")
+    at.lab.load(sha1="f" * 40, classification="malicious", riskscore=9, threat_name="Win32.Trojan.Y")
+    told = at.do(lambda here: here.resumed("loop"))
+    assert (told["state"], told["outputs"]["__x__"]) == ("done", "ok"), told["sentence"]
+
+
+def test_a_run_that_broke_off_by_a_defect_says_so_and_goes_on_when_it_is_mended(at, monkeypatch):
+    send = engines._send
+
+    async def defective(question, elsewhere):
+        if question.key == "3:1":
+            raise RuntimeError("a defect")
+        return await send(question, elsewhere)
+
+    monkeypatch.setattr(engines, "_send", defective)
+    told = at.run(order(chain(3), "defect"))
+    assert (told["state"], told["sentence"]) == ("failed", "the run broke off: a defect")
+    monkeypatch.undo()
+    assert at.do(lambda here: here.resumed("defect"))["state"] == "done"
+    assert len(at.lab.requests) == 3
 
 
 def test_a_submission_of_a_failed_run_is_not_sent_again_from_another_place(at):

@@ -195,6 +195,17 @@ def test_a_playbook_of_500_steps_takes_less_than_a_second(made):
     assert seconds < 1
 
 
+def test_a_tangle_of_a_thousand_steps_is_told_in_a_moment():
+    tests = [key("if-condition", str(number)) for number in range(1000)]
+    ways = zip(tests, [*tests[1:], END], strict=True)
+    made = playbook(
+        {START: start(tests[0]), **{test: if_("__a__:value = 'x'", then, then) for test, then in ways}, END: end()}
+    )
+
+    assert "into-branch" in {finding.code for finding in lint_value(made).findings}
+    assert _timed(json.dumps(made)) < 2
+
+
 def _timed(text):
     before = time.perf_counter()
     lint(text)

@@ -60,7 +60,7 @@ class Drawer:
     def sequence(self, depth):
         """A sequence with an end of its own; its first step."""
         then = self.put("end", end())
-        for _ in range(self.random.randint(1, 4)):
+        for _ in range(self.random.randint(1, 3)):
             then = self.block(depth, then)
         return then
 

@@ -378,6 +378,16 @@ def test_a_call_that_took_all_its_time_fails_with_whose_time_it_was():
     assert found.ending.sentence == "ACTION_TIMEOUT: the time of 'look' is over"
 
 
+def test_a_delay_that_what_is_around_has_no_time_for_fails_whatever_would_come_after_it():
+    steps = {
+        step("if", "if-condition"): if_("__x__:value = ''", OTHER_END, END, timeout=30_000),
+        OTHER_END: {**end(), "delay": 40_000},
+    }
+    found = walked(order_of(flow(step("if", "if-condition"), steps, {"__x__": held("")})))
+    assert found.ending.sentence == "ACTION_TIMEOUT: the time of 'Is it?' is over"
+    assert found.sleeps == [30.0]
+
+
 def test_a_timeout_of_nothing_is_none():
     assert walked(order_of(one(timeout=0)), says({})).calls[0].timeout == CALL_SECONDS
 
@@ -706,6 +716,16 @@ def test_the_credentials_of_a_target_are_named_and_never_held():
 def test_only_what_the_needs_name_is_the_result():
     plain = one(variables={"__x__": held("1")})
     assert walked(order_of(plain), says({})).ending.outputs == {}
+
+
+def test_a_playbook_of_others_has_no_result_but_runs():
+    made = one(takes={"__x__": "$.branch"}, variables={"__x__": held("")})
+    del made["playbook_extensions"]
+    made["target_definitions"][key("http-api", "the action server")]["address"] = {"url": ["https://x.example"]}
+    found = walked(order_of(made), says({"branch": "b"}))
+    assert found.ending.outputs == {}
+    assert found.held("x") == "b"
+    assert found.calls[0].base == "https://x.example"
 
 
 def test_a_playbook_that_does_nothing_ends_at_once():

@@ -1,5 +1,6 @@
 """Two workers share runs under limits that hold for both; one of them is killed, and nothing is lost or done twice."""
 
+import asyncio
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ import psycopg
 import pytest
 
 from connector.emulator import serve
+from connector.errors import StateError
 from connector.playbooks.runs import open_runs
 from connector.playbooks.state import State
 from tests.playbooks.postgres import binaries, postgres
-from tests.playbooks.victim_books import book, call, order
+from tests.playbooks.victim_books import ask, book, call, order, step
+from tests.playbooks.victim_desk import Open, desk
 
 pytestmark = pytest.mark.slow
 needs_postgres = pytest.mark.skipif(binaries() is None, reason="there is no PostgreSQL here")
@@ -178,6 +181,43 @@ def test_two_workers_share_runs_in_one_file_and_one_is_killed(tmp_path):
         judge(made, runs, count)
         assert states == {"done": count}
         assert 1 < most <= at_most
+
+
+@needs_postgres
+def test_a_run_on_postgresql_is_decided_cancelled_failed_left_and_resumed(lab, tmp_path, monkeypatch):
+    monkeypatch.setattr("connector.playbooks.calling.PAUSE_SECONDS", 0.01)
+    made = book(first=call("get_tags", "gate"), gate=ask("Go on?", "last"), last=call("get_tags"))
+    with postgres(durable=False) as url, desk(lab, tmp_path) as file_desk:
+        at = replace(file_desk, state=State(url, tmp_path))
+
+        async def left(here: Open) -> None:
+            await here.engine.start(order(made, "pg"))
+            await here.until("pg", "waiting")
+            await asyncio.to_thread(here.runs.cancel, "pg")
+            assert (await here.resumed("pg", "waiting"))["state"] == "waiting"
+
+        async def decided(here: Open) -> dict[str, Any]:
+            assert (await here.told("pg"))["state"] == "interrupted"
+            assert await asyncio.to_thread(here.runs.take_over) == ["pg"]
+            await here.until("pg", "waiting")
+            await asyncio.to_thread(here.runs.decide, "pg", "Go on?", "approved", "me", "")
+            return await here.until("pg", "done", "failed")
+
+        at.do(left)
+        told = at.do(decided, server="http://127.0.0.1:9")
+        assert (told["state"], told["failed_step"]) == ("failed", step("last"))
+        assert at.do(lambda here: here.resumed("pg"))["state"] == "done"
+    assert len(lab.requests) == 2
+
+
+@needs_postgres
+def test_a_database_that_cannot_be_reached_is_said_to_be_so(tmp_path):
+    with (
+        pytest.raises(StateError, match="cannot be reached") as error,
+        open_runs(State("postgresql://spectra:hidden@127.0.0.1:9/none", tmp_path)),
+    ):
+        pass
+    assert "hidden" not in str(error.value)
 
 
 @needs_postgres
