@@ -191,6 +191,7 @@ async def bare_worker(url: str, state: str) -> None:
 
 
 async def until_told() -> None:
+    await asyncio.sleep(1.5)  # DBOS looks once in a second for new queues; both workers shall take from them
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.read)
 

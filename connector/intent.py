@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from connector.errors import InputRefused, StateError, Violation
-from connector.operation import Entry, Operation, State
+from connector.operation import AGAIN_SECONDS, Entry, Operation, State
 from connector.plan import Note
 from connector.settings import IN_MEMORY, state_folder
 
@@ -66,6 +66,8 @@ class Intents:
         elif entry.state == "intent" and self.journal.is_running(entry):
             raise StateError(
                 f"operation {entry.id} is being run by another process or thread; nothing was sent",
+                retryable=True,
+                retry_after=AGAIN_SECONDS,
                 hint="wait for it to end, then run the same operation again for its outcome",
             )
         current.found = entry.state

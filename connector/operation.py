@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+AGAIN_SECONDS: Final = 2.0  # after which to ask again for an operation that another one is running
 State = Literal["intent", "accepted", "done", "refused", "unknown"]
 
 

@@ -23,6 +23,7 @@ from connector.vocabulary import Unpickled
 
 MOST_BYTES: Final = 32 * 1024 * 1024
 ATTEMPTS: Final = 3
+UNDER_WAY: Final = 409  # with Retry-After: the same operation is being done
 PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
 LAST_PORT: Final = 65535
@@ -74,12 +75,14 @@ class Caller(Unpickled):
             self.under_way -= 1
 
     async def _persist(self, call: Call, headers: list[Header]) -> Reply:
-        for attempt in range(1, ATTEMPTS + 1):
+        """Send it until another attempt would not help; what the server is doing already is waited for to its end."""
+        attempt = 1
+        while True:
             reply, pause = await self._send(call, headers, attempt)
-            if pause is None or attempt == ATTEMPTS or call.base is not None:
+            if pause is None or attempt >= ATTEMPTS or call.base is not None:
                 return reply
             await asyncio.sleep(pause)
-        raise AssertionError("the last attempt returns")
+            attempt += reply.status != UNDER_WAY
 
     async def _send(self, call: Call, headers: list[Header], attempt: int) -> tuple[Reply, float | None]:
         """One attempt: the reply, and the seconds after which another one may help."""
@@ -184,9 +187,9 @@ def _line(text: str) -> str:
 
 def _pause(response: httpx.Response, attempt: int) -> float | None:
     """Seconds to wait where the server asks to come back, None where another attempt would change nothing."""
-    if response.status_code not in {429, 503}:
-        return None
     asked = response.headers.get("retry-after", "")
+    if response.status_code not in {429, 503} and not (response.status_code == UNDER_WAY and asked):
+        return None
     seconds = float(asked) if asked.isascii() and asked.isdigit() else PAUSE_SECONDS * attempt
     return seconds if seconds <= LONGEST_PAUSE else None
 

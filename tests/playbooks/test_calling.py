@@ -489,11 +489,25 @@ def test_half_a_minute_is_what_a_server_is_waited_for(server, pauses, after, aga
     assert pauses == ([30.0] if again else [])
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 413, 422, 500, 502, 504])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 413, 422, 500, 502, 504])
 def test_no_other_refusal_is_asked_again(server, pauses, status):
     server.says(status, {"detail": "no"}, Retry_After="1")
     sent(server.url, call_of())
     assert (len(server.asked), pauses) == (1, [])
+
+
+def test_what_the_server_is_doing_already_is_waited_for_to_its_end(server, pauses):
+    for _ in range(5):
+        server.says(409, {"detail": "is being run"}, Retry_After="2")
+    server.says()
+    assert sent(server.url, call_of())[0].body == OUTCOME
+    assert pauses == [2.0] * 5
+
+
+def test_a_conflict_that_does_not_end_by_itself_is_told(server, pauses):
+    server.says(409, {"detail": "belongs to another"})
+    assert sent(server.url, call_of())[0].problem == "belongs to another (HTTP 409)"
+    assert pauses == []
 
 
 @pytest.mark.parametrize("status", [429, 503])

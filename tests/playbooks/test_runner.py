@@ -52,6 +52,11 @@ class Ran:
         """What was visited, but for starts and ends."""
         return [visit.name for visit in self.visits if visit.type not in {"start", "end"}]
 
+    @property
+    def sentences(self) -> list[str]:
+        """What the steps that failed say."""
+        return [visit.sentence for visit in self.visits if visit.sentence]
+
     def output(self, name: str) -> Any:
         text = self.ending.outputs[f"__{name}__"]
         assert text is not None
@@ -438,7 +443,7 @@ def cleaned(ran: Ran) -> None:
 
 def cleaned_later(ran: Ran) -> None:
     assert not ran.ending.failed, ran.ending.sentence
-    assert ran.output("deletion") == "deleted"
+    assert (ran.output("deletion"), ran.output("deleted")) == ("deleted", "2")
     assert ran.count("Look whether the deletion is done") >= 2
     assert sorted(item["sha1"] for item in ran.deletes) == [KNOWN, OTHER]
 
@@ -450,6 +455,7 @@ def never_cleaned(ran: Ran) -> None:
 
 def nothing_found(ran: Ran) -> None:
     assert not ran.ending.failed, ran.ending.sentence
+    assert (ran.output("deletion"), ran.output("decision")) == ("none", "none")
     assert ran.steps == ["Search", "Anything found?"]
     assert ran.output("found") == []
     assert ran.asked == []
@@ -463,12 +469,15 @@ def untouched(ran: Ran) -> None:
 
 def said_no(ran: Ran) -> None:
     untouched(ran)
-    assert ran.ending.sentence == "m.okafor said no: needed as evidence"
+    assert not ran.ending.failed, ran.ending.sentence
+    assert (ran.output("deletion"), ran.output("decision")) == ("none", "none")
+    assert ran.sentences == ["m.okafor said no: needed as evidence"]
 
 
 def said_nothing(ran: Ran) -> None:
     untouched(ran)
-    assert ran.ending.sentence == "ACTION_TIMEOUT: the time of 'Approve the deletion' is over"
+    assert not ran.ending.failed, ran.ending.sentence
+    assert ran.sentences == ["ACTION_TIMEOUT: the time of 'Approve the deletion' is over"]
 
 
 def approved_late(lab: Lab, ask: Ask) -> Reply:
@@ -487,8 +496,10 @@ def approved_when_gone(lab: Lab, ask: Ask) -> Reply:
 
 
 def gone_meanwhile(ran: Ran) -> None:
+    assert not ran.ending.failed, ran.ending.sentence
     assert ran.deletes == []
-    assert ran.count("Delete the samples") == 0 or ran.output("deletion") != "deleted"
+    assert ran.steps[-2:] == ["Plan the same deletion again", "Still there?"]
+    assert (ran.output("decision"), ran.output("deletion")) == ("approved", "none")
 
 
 def bad_query(ran: Ran) -> None:
@@ -598,10 +609,8 @@ def test_whatever_happens_is_told_whole(name, lab, server):
     ran = walk_through(name, lab, server)
     json.dumps([visit.as_dict() for visit in ran.visits], allow_nan=False)
     assert all(visit.state in {"done", "failed"} for visit in ran.visits)
-    assert (
-        ran.ending.failed == any(visit.state == "failed" for visit in ran.visits)
-        or ran.visits[-1].name == "Some are still unknown"
-    )
+    caught = {"Some are still unknown", "Not allowed"} & {visit.name for visit in ran.visits}
+    assert ran.ending.failed == any(visit.state == "failed" for visit in ran.visits) or caught
     if ran.ending.failed:
         assert ran.ending.step in {visit.step for visit in ran.visits}
 
