@@ -72,25 +72,3 @@ def counted(rows: Iterable[Json]) -> str:
     """The verdicts in a few words, such as ``1 malicious, 2 goodware``."""
     found = Counter(str(row["classification"]) for row in rows)
     return ", ".join(f"{found[word]} {word}" for word in SEVERITY if found[word])
-
-
-def merged(visits: Sequence[Json]) -> dict[str, Any] | None:
-    """All bundles of a run as one, each object once: of two versions the one modified later. None without objects."""
-    bundles = [visit["stix"] for visit in visits if visit["stix"]]
-    found: dict[str, Any] = {}
-    for bundle in bundles:
-        for item in bundle.get("objects", ()):
-            known = found.get(item["id"])
-            if known is None or _version(item) > _version(known):
-                found[item["id"]] = item
-    if not found:
-        return None
-    if len(bundles) == 1:
-        return dict(bundles[0])
-    named = uuid.uuid5(_NAMESPACE, " ".join(sorted(f"{name} {_version(item)}" for name, item in found.items())))
-    return {"type": "bundle", "id": f"bundle--{named}", "objects": list(found.values())}
-
-
-def _version(item: Json) -> tuple[str, int]:
-    """By what versions of an object are ordered; observables have none, so what says more counts as later."""
-    return str(item.get("modified", "")), len(item)

@@ -9,10 +9,11 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from connector.playbooks.bundles import merged_stix
 from connector.playbooks.cacao import Playbook
 from connector.playbooks.drawing_markup import Markup, join, line, tag
 from connector.playbooks.drawing_style import DRAWING, PALETTE
-from connector.playbooks.timeline_facts import merged, verdicts
+from connector.playbooks.timeline_facts import verdicts
 from connector.playbooks.timeline_parts import about, diagram, head, stix_part, values, verdict_table
 from connector.playbooks.timeline_script import HASH, SCRIPT
 from connector.playbooks.timeline_style import STYLE
@@ -31,7 +32,7 @@ def timeline_page(timeline: Mapping[str, Any]) -> str:
         ValidationError: when its playbook is no CACAO 2.0 playbook.
     """
     playbook = Playbook.model_validate(timeline["playbook"])
-    rows, bundle = verdicts(timeline["visits"]), merged(timeline["visits"])
+    rows, bundle = verdicts(timeline["visits"]), merged_stix(timeline["visits"])
     body = [
         head(timeline, playbook, rows),
         tag(

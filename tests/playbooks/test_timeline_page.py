@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connector.playbooks.timeline_facts import counted, lasting, merged, moment, readable, verdicts
+from connector.playbooks.bundles import merged_stix as merged
+from connector.playbooks.timeline_facts import counted, lasting, moment, readable, verdicts
 from connector.playbooks.timeline_page import POLICY, timeline_page
 from tests.playbooks import timelines
 from tests.playbooks.timelines import BEGAN, triage
@@ -333,10 +334,3 @@ def test_bundles_are_merged_by_id_and_the_later_version_stays():
     assert found["objects"] == [new, marking]
     assert found == merged([visit(stix=bundle) for bundle in bundles])
     assert re.fullmatch(r"bundle--[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f-]{21}", found["id"])
-
-
-def test_one_bundle_stays_as_it_is_and_none_is_none():
-    bundle = {"type": "bundle", "id": "bundle--1", "objects": [{"id": "a--1"}]}
-
-    assert merged([visit(stix=bundle), visit()]) == bundle
-    assert merged([visit()]) is None
