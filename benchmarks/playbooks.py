@@ -29,6 +29,7 @@ BODY = {
     "notices": [],
     "result": {"tags": ["one", "two"]},
 }
+LONGEST = 120.0
 BARE_RUN, BARE_QUEUE = "bare.run", "bare"
 
 
@@ -157,7 +158,7 @@ def leave(state: str, runs: int, steps: int, kind: str) -> list[int]:
 
     from dbos import DBOSClient, DBOSPortableJSONSerializer
 
-    from connector.playbooks.engine import APPLICATION, RUN, RUNS
+    from connector.playbooks.durable.engine import APPLICATION, RUN, RUNS
     from connector.playbooks.order import RULES
 
     ours = kind == "worker"
@@ -165,21 +166,28 @@ def leave(state: str, runs: int, steps: int, kind: str) -> list[int]:
         system_database_url=state, serializer=DBOSPortableJSONSerializer(), application_name=APPLICATION
     )
     name, queue = (RUN, RUNS) if ours else (BARE_RUN, BARE_QUEUE)
+    shared = client.retrieve_queue(queue)
+    assert shared is not None
+    shared.set_worker_concurrency(runs // 2)  # else the one that looks first may take all
     prefix = f"{kind}-{time.time_ns()}-"
     for number in range(runs):
         run = f"{prefix}{number}"
         options: Any = {"workflow_name": name, "queue_name": queue, "workflow_id": run, "app_version": RULES}
         client.enqueue(options, made(steps, run).as_dict() if ours else steps)
+    end = time.monotonic() + LONGEST
     while True:
-        found = client.list_workflows(workflow_id_prefix=prefix, load_input=False, load_output=False, status="SUCCESS")
-        if len(found) == runs:
+        found = client.list_workflows(workflow_id_prefix=prefix, load_input=False, load_output=False)
+        states = Counter(one.status for one in found)
+        if states["SUCCESS"] == runs:
             client.destroy()
             return sorted(Counter(str(one.executor_id) for one in found).values())
+        assert not states["ERROR"], states
+        assert time.monotonic() < end, states
         time.sleep(0.05)
 
 
 async def worker(url: str, state: str) -> None:
-    from connector.playbooks.engine import RUNS
+    from connector.playbooks.durable.engine import RUNS
 
     async with opened(url, state, (RUNS,)):
         await until_told()
@@ -215,8 +223,8 @@ def made(steps: int, run: str = "run") -> Any:
 def opened(url: str, state: str, queues: tuple[str, ...] = ()) -> Any:
     from pydantic import SecretStr
 
-    from connector.playbooks.hosting import Hosting, hosting
-    from connector.playbooks.state import State
+    from connector.playbooks.durable.hosting import Hosting, hosting
+    from connector.playbooks.durable.state import State
 
     return hosting(Hosting(state=State.of(state), server=url, api_key=SecretStr("key")), queues)
 
@@ -234,7 +242,8 @@ def poster(url: str) -> Any:
     @asynccontextmanager
     async def client() -> Any:
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=20)
-        async with httpx.AsyncClient(verify=ssl.create_default_context(), trust_env=False, limits=limits) as http:
+        more: Any = {"trust_env": False, "limits": limits, "timeout": httpx.Timeout(None, connect=10.0)}
+        async with httpx.AsyncClient(verify=ssl.create_default_context(), **more) as http:
 
             async def post() -> dict[str, Any]:
                 response = await http.post(f"{url}/actions/get_tags", content=content, headers=headers)
@@ -252,8 +261,8 @@ def bare(url: str, state: str) -> Any:
 
     from dbos import DBOS
 
-    from connector.playbooks.engine import POLL_SECONDS, config
-    from connector.playbooks.state import State
+    from connector.playbooks.durable.engine import POLL_SECONDS, config
+    from connector.playbooks.durable.state import State
 
     @asynccontextmanager
     async def running() -> Any:

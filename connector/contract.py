@@ -17,7 +17,7 @@ from connector.endpoint import Endpoint
 from connector.glossary import GLOSSARY
 from connector.outcome import Outcome
 from connector.playbooks.cacao import Playbook
-from connector.playbooks.describe import page as playbook_page
+from connector.playbooks.drawing.describe import page as playbook_page
 from connector.playbooks.extension import NEEDS, Answer, Needs
 from connector.playbooks.library import shipped
 from connector.settings import Settings

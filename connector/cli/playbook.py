@@ -68,7 +68,7 @@ def lint(files: tuple[str, ...], strict: bool, as_json: bool) -> int:
     """Check playbooks: their shape, steps, variables, loops, calls, secrets and approvals. Exit code 2 on an error."""
     from connector.cli.playbook_view import print_findings
     from connector.playbooks.library import read
-    from connector.playbooks.lint import lint as check
+    from connector.playbooks.linting.lint import lint as check
 
     found = {name: check(read(name)).findings for name in files}
     if wants_json(forced=as_json):
@@ -232,7 +232,7 @@ def _need_dbos() -> None:
 
 def _runs(state: str | None) -> Any:
     _need_dbos()
-    from connector.playbooks.hosting import state_from
-    from connector.playbooks.runs import open_runs
+    from connector.playbooks.durable.hosting import state_from
+    from connector.playbooks.durable.runs import open_runs
 
     return open_runs(state_from(state))

@@ -27,8 +27,8 @@ from connector.cli.setting import settings_from
 from connector.errors import ConfigError, InputRefused, SpectraError, Violation
 from connector.playbooks import shelf
 from connector.playbooks.dry import planned
-from connector.playbooks.engine import BRANCHES, PERMITS, RUNS, Engine, Limits
-from connector.playbooks.hosting import (
+from connector.playbooks.durable.engine import BRANCHES, PERMITS, RUNS, Engine, Limits
+from connector.playbooks.durable.hosting import (
     Hosting,
     hosting,
     named_secrets,
@@ -36,9 +36,9 @@ from connector.playbooks.hosting import (
     server_from_environment,
     state_from,
 )
+from connector.playbooks.durable.runs import open_runs
+from connector.playbooks.durable.state import State
 from connector.playbooks.order import Order, check_run_id
-from connector.playbooks.runs import open_runs
-from connector.playbooks.state import State
 from connector.server.keys import Scope
 
 TAKE_OVER_SECONDS: Final = 2.0

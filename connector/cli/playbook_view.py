@@ -21,7 +21,7 @@ from connector.errors import ConfigError
 
 if TYPE_CHECKING:
     from connector.playbooks.dry import Planned
-    from connector.playbooks.finding import Finding
+    from connector.playbooks.linting.finding import Finding
 
 OVER: Final = frozenset({"done", "failed", "cancelled", "interrupted"})
 COLOURS: Final = {
@@ -234,7 +234,7 @@ def write_page(told: Timeline, path: Path) -> None:
     Raises:
         ConfigError: when it cannot be written.
     """
-    from connector.playbooks.timeline_page import timeline_page
+    from connector.playbooks.drawing.page import timeline_page
 
     _write(path, timeline_page(dict(told)))
 

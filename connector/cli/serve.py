@@ -131,8 +131,8 @@ def _routes(runs: str | None) -> "list[BaseRoute]":
     if runs is None:
         return []
     try:
-        from connector.playbooks.hosting import state_from
-        from connector.playbooks.routes import routes
+        from connector.playbooks.durable.hosting import state_from
+        from connector.playbooks.durable.routes import routes
     except ImportError:
         raise ConfigError("--runs needs the extra [playbooks] of this package") from None
     return routes(state_from(runs))

@@ -7,9 +7,9 @@ from typing import Any
 
 from connector.errors import InputRefused, Violation
 from connector.playbooks.cacao import Playbook, PlaybookAction
-from connector.playbooks.finding import Finding
 from connector.playbooks.library import read, shipped
-from connector.playbooks.lint import lint
+from connector.playbooks.linting.finding import Finding
+from connector.playbooks.linting.lint import lint
 
 
 def find(name: str) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from connector.playbooks.cacao import Playbook
-from connector.playbooks.describe import code, page, prose
-from connector.playbooks.mermaid import mermaid
+from connector.playbooks.drawing.describe import code, page, prose
+from connector.playbooks.drawing.mermaid import mermaid
 from tests.playbooks.timelines import playbook, triage
 
 SHIPPED = sorted((Path(__file__).parents[2] / "playbooks").glob("*.json"))

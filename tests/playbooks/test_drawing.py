@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.playbooks.cacao import Playbook
-from connector.playbooks.drawing import run_drawing, state_of
-from connector.playbooks.drawing_markup import Markup, block, join, line, number, tag, visible
-from connector.playbooks.drawing_stix import MOST, label_of, stix_drawing
-from connector.playbooks.drawing_style import PALETTE
-from connector.playbooks.drawing_text import cut, lines, width
+from connector.playbooks.drawing.markup import Markup, block, join, line, number, tag, visible
+from connector.playbooks.drawing.run import run_drawing, state_of
+from connector.playbooks.drawing.stix import MOST, label_of, stix_drawing
+from connector.playbooks.drawing.style import PALETTE
+from connector.playbooks.drawing.text import cut, lines, width
 from tests.playbooks import timelines
 from tests.playbooks.timelines import playbook, step, triage
 

@@ -11,10 +11,10 @@ from dbos import DBOS
 from pydantic import SecretStr
 
 from connector.errors import InputRefused, StateError
-from connector.playbooks import engine as engines
-from connector.playbooks.engine import RUNS, Limits
-from connector.playbooks.runs import open_runs
-from connector.playbooks.state import State
+from connector.playbooks.durable import engine as engines
+from connector.playbooks.durable.engine import RUNS, Limits
+from connector.playbooks.durable.runs import open_runs
+from connector.playbooks.durable.state import State
 from tests.laboratory import RawServer, http_answer
 from tests.playbooks.victim_books import ABSENT, ask, book, call, chain, identifier, order, shipped, step, waiting
 from tests.playbooks.victim_desk import Desk, Open, desk

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.playbooks.drawing_layers import crossings, layered
-from connector.playbooks.drawing_places import pooled
-from connector.playbooks.layout import Layout, Link, Node, arrange
+from connector.playbooks.drawing.layers import crossings, layered
+from connector.playbooks.drawing.layout import Layout, Link, Node, arrange
+from connector.playbooks.drawing.places import pooled
 
 SLACK = 0.01
 

@@ -3,8 +3,8 @@
 import pytest
 
 from connector.playbooks.extension import ANSWER, NEEDS
-from connector.playbooks.finding import RULES
-from connector.playbooks.lint import lint_value
+from connector.playbooks.linting.finding import RULES
+from connector.playbooks.linting.lint import lint_value
 from tests.playbooks.making import (
     ANALYST,
     CLASSIFY,

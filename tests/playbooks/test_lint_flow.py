@@ -3,10 +3,10 @@
 import pytest
 
 from connector.playbooks.cacao import Playbook
-from connector.playbooks.lint import lint_value
-from connector.playbooks.lint_compared import comparisons, set_if
-from connector.playbooks.lint_flow import APPROVED, Flow
-from connector.playbooks.lint_view import View
+from connector.playbooks.linting.compared import comparisons, set_if
+from connector.playbooks.linting.flow import APPROVED, Flow
+from connector.playbooks.linting.lint import lint_value
+from connector.playbooks.linting.view import View
 from tests.playbooks.making import (
     END,
     START,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.playbooks.finding import RULES, Finding, found
-from connector.playbooks.lint import LARGEST, Linted, lint, lint_value
-from connector.playbooks.lint_page import PAGE, page
+from connector.playbooks.linting.finding import RULES, Finding, found
+from connector.playbooks.linting.lint import LARGEST, Linted, lint, lint_value
+from connector.playbooks.linting.page import PAGE, page
 from tests.playbooks.making import (
     END,
     START,
@@ -225,7 +225,7 @@ def test_every_code_has_a_playbook_in_which_it_fires_and_one_in_which_it_does_no
 def test_the_page_is_as_the_rules_are_and_names_every_code():
     written = (ROOT / PAGE).read_text("utf-8")
 
-    assert written == page(), "run python -m connector.playbooks.lint_page"
+    assert written == page(), "run python -m connector.playbooks.linting.page"
     assert all(f"`{code}`" in written for code in RULES)
 
 

@@ -13,7 +13,7 @@ from jsonschema import Draft7Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7
 
-from connector.playbooks.lint import lint_value
+from connector.playbooks.linting.lint import lint_value
 from tests.playbooks.making import (
     END,
     SERVER,

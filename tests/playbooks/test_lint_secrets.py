@@ -7,7 +7,7 @@ import string
 
 import pytest
 
-from connector.playbooks.lint import lint, lint_value
+from connector.playbooks.linting.lint import lint, lint_value
 from tests.playbooks.making import (
     LOGIN,
     SERVER,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from connector.playbooks.asking import Ask, Call, Fork, Reply
 from connector.playbooks.branching import branch_walker, walk_branch
 from connector.playbooks.cacao import Playbook
-from connector.playbooks.lint import lint_value
+from connector.playbooks.linting.lint import lint_value
 from connector.playbooks.scope import Scope
 from connector.playbooks.walk import Walker
 from tests.playbooks.making import (

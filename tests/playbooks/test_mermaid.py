@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.playbooks.cacao import Playbook
-from connector.playbooks.drawing_words import steps_in_order
+from connector.playbooks.drawing.mermaid import escaped, mermaid
+from connector.playbooks.drawing.words import steps_in_order
 from connector.playbooks.graph import edges
-from connector.playbooks.mermaid import escaped, mermaid
 from tests.playbooks.timelines import playbook, triage
 
 GOLDEN = r"""flowchart TD

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from connector.playbooks.bundles import merged_stix as merged
-from connector.playbooks.timeline_page import timeline_page
+from connector.playbooks.drawing.page import timeline_page
 from tests.playbooks import timelines
 from tests.playbooks.test_timeline_page import HOSTILE, hostile
 

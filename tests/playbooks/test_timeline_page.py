@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from connector.playbooks.bundles import merged_stix as merged
-from connector.playbooks.timeline_facts import counted, lasting, moment, readable, verdicts
-from connector.playbooks.timeline_page import POLICY, timeline_page
+from connector.playbooks.drawing.page import POLICY, timeline_page
+from connector.playbooks.drawing.page_facts import counted, lasting, moment, readable, verdicts
 from tests.playbooks import timelines
 from tests.playbooks.timelines import BEGAN, triage
 

@@ -21,8 +21,8 @@ import pytest
 
 from connector.emulator import serve
 from connector.errors import StateError
-from connector.playbooks.runs import open_runs
-from connector.playbooks.state import State
+from connector.playbooks.durable.runs import open_runs
+from connector.playbooks.durable.state import State
 from tests.playbooks.postgres import binaries, postgres
 from tests.playbooks.victim_books import ask, book, call, order, step
 from tests.playbooks.victim_desk import Open, desk

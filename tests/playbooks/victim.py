@@ -27,13 +27,13 @@ from dbos import DBOS
 
 from connector.actions import NAMES
 from connector.errors import InputRefused
-from connector.playbooks import engine as engines
 from connector.playbooks.calling import Caller
-from connector.playbooks.engine import BRANCHES, RUNS, Engine
-from connector.playbooks.hosting import Hosting, hosting
+from connector.playbooks.durable import engine as engines
+from connector.playbooks.durable.engine import BRANCHES, RUNS, Engine
+from connector.playbooks.durable.hosting import Hosting, hosting
+from connector.playbooks.durable.runs import Runs, open_runs
+from connector.playbooks.durable.state import State
 from connector.playbooks.order import Order
-from connector.playbooks.runs import Runs, open_runs
-from connector.playbooks.state import State
 from connector.server.keys import SCOPES
 from connector.settings import Settings
 from tests.prove.victim import LONGEST, ROOT, bound

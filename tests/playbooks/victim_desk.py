@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
-from connector.playbooks.engine import RUNS, Engine, Limits
-from connector.playbooks.hosting import Hosting, hosting
+from connector.playbooks.durable.engine import RUNS, Engine, Limits
+from connector.playbooks.durable.hosting import Hosting, hosting
+from connector.playbooks.durable.runs import Runs, open_runs
+from connector.playbooks.durable.state import State
 from connector.playbooks.order import Order
-from connector.playbooks.runs import Runs, open_runs
-from connector.playbooks.state import State
 from connector.server.keys import SCOPES
 from connector.server.run import serving
 from tests.laboratory import Lab

@@ -16,10 +16,10 @@ from typing import Any, Final
 import psutil
 from pydantic import SecretStr
 
-from connector.playbooks.engine import Engine
-from connector.playbooks.hosting import Hosting, hosting
-from connector.playbooks.runs import Runs, open_runs
-from connector.playbooks.state import State
+from connector.playbooks.durable.engine import Engine
+from connector.playbooks.durable.hosting import Hosting, hosting
+from connector.playbooks.durable.runs import Runs, open_runs
+from connector.playbooks.durable.state import State
 from tests.playbooks.victim_books import ask, book, call, order, step
 
 NOWHERE: Final = "http://127.0.0.1:9"

@@ -248,8 +248,8 @@ class TestLog:
 
 class TestRuns:
     def test_runs_of_playbooks_are_served_where_their_state_is_named(self, lab: Lab, tmp_path):
-        from connector.playbooks.runs import open_runs
-        from connector.playbooks.state import State
+        from connector.playbooks.durable.runs import open_runs
+        from connector.playbooks.durable.state import State
 
         with open_runs(State.of(str(tmp_path)), prepare=True):
             pass
