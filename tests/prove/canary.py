@@ -21,10 +21,10 @@ import click
 from connector import SpectraError
 from tests.cassette_tools import CANARIES as OF_CASSETTES
 from tests.cassette_tools import CASSETTES
-from tests.secrets.canaries import ARCHIVE_PASSWORD, CANARIES, PASSWORD, PROXY_PASSWORD, TOKEN, USERNAME, Search, forms
-from tests.secrets.running import LANES, PARAMS, play
-from tests.secrets.scenes import SCENES, World
-from tests.secrets.sinks import feed_files, watched
+from tests.secrecy.canaries import ARCHIVE_PASSWORD, CANARIES, PASSWORD, PROXY_PASSWORD, TOKEN, USERNAME, Search, forms
+from tests.secrecy.running import LANES, PARAMS, play
+from tests.secrecy.scenes import SCENES, World
+from tests.secrecy.sinks import feed_files, watched
 
 SENT: Final = (TOKEN, USERNAME, PASSWORD, ARCHIVE_PASSWORD, PROXY_PASSWORD)
 

@@ -61,7 +61,7 @@ DEFECTS = (
         "driver.py",
         "response = connection.handle_request(request)",
         "response = httpx.Client(transport=connection, follow_redirects=True, trust_env=False).send(request, stream=True)",
-        ("tests/test_driver.py", "tests/secrets"),
+        ("tests/test_driver.py", "tests/secrecy"),
         "redirect",
     ),
     Planted(
@@ -70,7 +70,7 @@ DEFECTS = (
         "fast.py",
         "allow_redirects=False",
         "allow_redirects=True",
-        ("tests/test_driver.py", "tests/secrets"),
+        ("tests/test_driver.py", "tests/secrecy"),
         "redirect",
     ),
     Planted(
@@ -199,7 +199,7 @@ DEFECTS = (
         "tls.py",
         "if shown != pin:",
         "if False:",
-        ("tests/test_driver.py", "tests/secrets"),
+        ("tests/test_driver.py", "tests/secrecy"),
         "pin or tls or Tls",
     ),
     Planted(
@@ -208,7 +208,7 @@ DEFECTS = (
         "endpoint.py",
         'found = found.replace(form, "***")',
         "pass",
-        ("tests/secrets",),
+        ("tests/secrecy",),
     ),
     Planted(
         "Retry-After",

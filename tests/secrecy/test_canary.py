@@ -9,11 +9,11 @@ import pytest
 from connector import Connector, Settings
 from connector.network import Stream
 from tests.laboratory import ROOT, run
-from tests.secrets.canaries import ARCHIVE_PASSWORD, CANARIES, PASSWORD, PROXY_PASSWORD, TOKEN, USERNAME, Search
-from tests.secrets.peers import Echo, answering, echoing
-from tests.secrets.running import LANES, PARAMS, play
-from tests.secrets.scenes import LOGIN, SCENES, Scene, with_password
-from tests.secrets.sinks import feed_files
+from tests.secrecy.canaries import ARCHIVE_PASSWORD, CANARIES, PASSWORD, PROXY_PASSWORD, TOKEN, USERNAME, Search
+from tests.secrecy.peers import Echo, answering, echoing
+from tests.secrecy.running import LANES, PARAMS, play
+from tests.secrecy.scenes import LOGIN, SCENES, Scene, with_password
+from tests.secrecy.sinks import feed_files
 
 ACTIONS = list(PARAMS)
 every_lane = pytest.mark.parametrize("lane", LANES)

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, Final
 
 from connector import Outcome, SpectraError
-from tests.secrets.canaries import Search
+from tests.secrecy.canaries import Search
 
 TESTS: Final = str(Path(__file__).parents[1])
 # The emulator's own server, and its parser of forms: they are the appliance, which knows what it was sent.

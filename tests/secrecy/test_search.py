@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from connector import Settings
 from connector.quiet import quiet
 from tests.laboratory import run
-from tests.secrets.canaries import CANARIES, TOKEN, Search, forms, packed
-from tests.secrets.peers import Echo, echoing
-from tests.secrets.sinks import feed_error, feed_files, feed_value, watched
+from tests.secrecy.canaries import CANARIES, TOKEN, Search, forms, packed
+from tests.secrecy.peers import Echo, echoing
+from tests.secrecy.sinks import feed_error, feed_files, feed_value, watched
 
 
 def names_in(search):

@@ -8,11 +8,11 @@ import pytest
 
 from connector.cli import cli
 from connector.cli.failure import guarded
-from tests.secrets.canaries import ARCHIVE_PASSWORD, PASSWORD, PROXY_PASSWORD, TOKEN, USERNAME, Search
-from tests.secrets.peers import echoing
-from tests.secrets.running import PARAMS
-from tests.secrets.scenes import with_password
-from tests.secrets.sinks import feed_files, watched
+from tests.secrecy.canaries import ARCHIVE_PASSWORD, PASSWORD, PROXY_PASSWORD, TOKEN, USERNAME, Search
+from tests.secrecy.peers import echoing
+from tests.secrecy.running import PARAMS
+from tests.secrecy.scenes import with_password
+from tests.secrecy.sinks import feed_files, watched
 
 
 class Screen(io.StringIO):

@@ -8,9 +8,9 @@ import pytest
 from connector import Connector, Settings
 from connector.errors import ConfigError
 from connector.settings import ProxyUrl
-from tests.secrets.canaries import PASSWORD, PROXY_PASSWORD, TOKEN, USERNAME, Search
-from tests.secrets.scenes import LOGIN, with_password
-from tests.secrets.sinks import feed_error, feed_value
+from tests.secrecy.canaries import PASSWORD, PROXY_PASSWORD, TOKEN, USERNAME, Search
+from tests.secrecy.scenes import LOGIN, with_password
+from tests.secrecy.sinks import feed_error, feed_value
 
 URL = "https://appliance.example.com"
 PROXY = with_password("http://proxy.example.com:3128")

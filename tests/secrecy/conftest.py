@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.tls import Certificates
-from tests.secrets.scenes import World
+from tests.secrecy.scenes import World
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote_plus
 
 from tests.laboratory import RawServer
-from tests.secrets.canaries import BODY, CANARIES, HEADER
+from tests.secrecy.canaries import BODY, CANARIES, HEADER
 
 # What an answer holds of its own, to see that neither its body nor its headers get anywhere.
 HTML: Final = f"<!doctype html><title>{BODY}</title>"

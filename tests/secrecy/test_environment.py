@@ -13,7 +13,7 @@ from connector import Settings, tls
 from connector.errors import TlsError
 from tests.faults.tls import ByteCounter
 from tests.laboratory import ROOT, http_answer, run
-from tests.secrets.canaries import TOKEN
+from tests.secrecy.canaries import TOKEN
 
 ANSWER = http_answer(b'{"results": []}')
 # Reads of both kinds and a submission, on each lane, to an appliance that is to be trusted, and to one that is not.

@@ -6,8 +6,8 @@ from connector import Settings, SpectraError
 from connector.errors import TlsError
 from tests.faults.tls import BAD, ByteCounter, Certificates, speaks_1_1
 from tests.laboratory import http_answer, run
-from tests.secrets.canaries import TOKEN
-from tests.secrets.running import LANES, PARAMS, lane_of
+from tests.secrecy.canaries import TOKEN
+from tests.secrecy.running import LANES, PARAMS, lane_of
 
 TOLD = {
     "unknown_ca": "unknown CA",

@@ -9,7 +9,7 @@ from connector import Settings
 from connector.errors import UnexpectedResponse
 from tests.faults.tls import ByteCounter
 from tests.laboratory import http_answer, run
-from tests.secrets.canaries import TOKEN
+from tests.secrecy.canaries import TOKEN
 
 SAMPLE = b"the bytes of a sample that must not go elsewhere"
 CODES = {

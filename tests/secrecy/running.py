@@ -14,9 +14,9 @@ import pyzipper
 from connector import AsyncConnector, Connector, Outcome, Settings, SpectraError
 from connector.actions import NAMES
 from tests.laboratory import Time, hurried
-from tests.secrets.canaries import ARCHIVE_PASSWORD, TOKEN, Search
-from tests.secrets.scenes import SHA1, Scene, World
-from tests.secrets.sinks import debugged, feed_error, feed_outcome, feed_value, watched
+from tests.secrecy.canaries import ARCHIVE_PASSWORD, TOKEN, Search
+from tests.secrecy.scenes import SHA1, Scene, World
+from tests.secrecy.sinks import debugged, feed_error, feed_outcome, feed_value, watched
 
 LANES: Final = ("sync", "async", "threads")
 MAY_HAVE_FAILED: Final = (SpectraError, ValueError)

@@ -13,8 +13,8 @@ from tests.faults.plan import KINDS
 from tests.faults.proxy import Fault, FaultProxy
 from tests.faults.tls import BAD, ByteCounter, Certificates, Form
 from tests.laboratory import Lab, http_answer
-from tests.secrets.canaries import PASSWORD, PROXY_PASSWORD, TOKEN, USERNAME
-from tests.secrets.peers import Echo, Made, answering, echoing
+from tests.secrecy.canaries import PASSWORD, PROXY_PASSWORD, TOKEN, USERNAME
+from tests.secrecy.peers import Echo, Made, answering, echoing
 
 SLOW_SECONDS: Final = 0.15
 SHA1: Final = "d1aff4d205b59b1ae3edf152603fa2ae5a7c6cc5"

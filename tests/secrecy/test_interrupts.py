@@ -14,10 +14,10 @@ from connector.quiet import NAMES
 from connector.reader import Reader
 from connector.wire import UploadBody
 from tests.laboratory import RawServer, run
-from tests.secrets.canaries import TOKEN, Search
-from tests.secrets.running import LANES, PARAMS, lane_of
-from tests.secrets.scenes import LOGIN, World
-from tests.secrets.sinks import debugged, feed_error, watched
+from tests.secrecy.canaries import TOKEN, Search
+from tests.secrecy.running import LANES, PARAMS, lane_of
+from tests.secrecy.scenes import LOGIN, World
+from tests.secrecy.sinks import debugged, feed_error, watched
 
 PLACES = {
     "connecting": (Network, "connect_tcp"),

@@ -8,9 +8,9 @@ import pytest
 from connector import SpectraError, errors
 from connector.cli.failure import exit_code
 from connector.errors import InputRefused, OutcomeUnknown, Violation
-from tests.secrets.canaries import BODY, HEADER, Search
-from tests.secrets.running import LANES, play
-from tests.secrets.scenes import SCENES
+from tests.secrecy.canaries import BODY, HEADER, Search
+from tests.secrecy.running import LANES, play
+from tests.secrecy.scenes import SCENES
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, SpectraError)]
 LONGEST = 500
