@@ -204,8 +204,8 @@ def resume(run_id: str, **options: Any) -> int:
 
 
 @playbook.command()
-@click.option("--concurrency", type=click.IntRange(1), help="Runs under way at once, of all workers together.")
-@click.option("--rate", metavar="CALLS/SECONDS", help="Calls to the action server, of all workers together: 5/1.")
+@click.option("--concurrency", type=click.IntRange(0), help="Runs under way at once, of all workers; 0: no limit.")
+@click.option("--rate", metavar="CALLS/SECONDS", help="Calls to the action server, of all workers: 5/1; 0: no limit.")
 @state_option
 @hosting_options
 def worker(**options: Any) -> int:

@@ -169,9 +169,9 @@ def _rate(text: str | None) -> tuple[int | None, float]:
         return None, 1.0
     calls, _, seconds = text.partition("/")
     with suppress(ValueError):
-        if int(calls) > 0 and float(seconds or 1) > 0:
+        if int(calls) >= 0 and float(seconds or 1) > 0:
             return int(calls), float(seconds or 1)
-    raise ConfigError("--rate takes CALLS/SECONDS, such as 5/1 or 100/60")
+    raise ConfigError("--rate takes CALLS/SECONDS, such as 5/1 or 100/60; 0 lifts the limit")
 
 
 async def _here(how: Hosting, order: Order, *, as_json: bool) -> Timeline:

@@ -447,6 +447,12 @@ def test_a_rate_holds_for_a_process_that_was_told_none(at):
     assert len(start_times(at)) == 3
 
 
+def test_a_limit_that_is_lifted_holds_no_more(at):
+    at.run(order(chain(1), "first"), limits=Limits(calls=50, seconds=1.0, runs=2))
+    at.run(order(chain(2), "second"), limits=Limits(calls=0, runs=0))
+    assert len(start_times(at)) == 1
+
+
 def test_a_run_that_is_cancelled_while_it_waits_for_its_turn_calls_nothing(at):
     async def stopped(here: Open):
         await here.engine.start(order(chain(3), "turn"))

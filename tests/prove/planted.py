@@ -47,6 +47,30 @@ class Planted:
 
 DEFECTS = (
     Planted(
+        "operation ids of playbooks",
+        "a call that is made again has another operation id",
+        "playbooks/walk.py",
+        'f"{self.run}:{key}"',
+        '__import__("uuid").uuid4().hex',
+        ("tests/playbooks/test_kills.py",),
+    ),
+    Planted(
+        "values in the path of a call",
+        "a value is not escaped for the path",
+        "playbooks/filling.py",
+        'made = _replaced(part, values, lambda value: quote(value, safe=""))',
+        "made = _replaced(part, values, lambda value: value)",
+        ("tests/playbooks/test_filling.py",),
+    ),
+    Planted(
+        "scopes of the action server",
+        "a key without the scope of an action may run it",
+        "server/actions.py",
+        "    allow(key, action.effect)\n",
+        "",
+        ("tests/server/test_keys.py",),
+    ),
+    Planted(
         "retry by action",
         "a submission whose answer was lost is sent again",
         "retry.py",

@@ -43,7 +43,10 @@ DRAIN_SECONDS: Final = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What all workers together may do: runs under way at once, and calls to the action server in a period."""
+    """What all workers together may do: runs under way at once, and calls to the action server in a period.
+
+    None leaves a limit as it is, 0 lifts it.
+    """
 
     runs: int | None = None
     calls: int | None = None
@@ -170,12 +173,16 @@ def config(state: State, executor: str) -> DBOSConfig:
 
 async def _declare(limits: Limits) -> None:
     """The queues, with the limits that hold for all who take from them."""
-    limiter: Any = None if limits.calls is None else {"limit": limits.calls, "period": limits.seconds}
-    change: Any = {"polling_interval_sec": POLL_SECONDS, "on_conflict": "always_update"}
-    keep: Any = change | {"on_conflict": "never_update"}
-    await DBOS.register_queue_async(RUNS, **(change if limits.runs else keep), global_concurrency=limits.runs)
-    await DBOS.register_queue_async(BRANCHES, **keep)
-    await DBOS.register_queue_async(PERMITS, **(change if limiter else keep), limiter=limiter)
+    limiter: Any = {"limit": limits.calls, "period": limits.seconds} if limits.calls else None
+    await DBOS.register_queue_async(RUNS, global_concurrency=limits.runs or None, **_conflict(limits.runs))
+    await DBOS.register_queue_async(BRANCHES, **_conflict(None))
+    await DBOS.register_queue_async(PERMITS, limiter=limiter, **_conflict(limits.calls))
+
+
+def _conflict(limit: int | None) -> Any:
+    """How a queue that is there already is declared: with the new limit, or as it is where none is given."""
+    change = "never_update" if limit is None else "always_update"
+    return {"polling_interval_sec": POLL_SECONDS, "on_conflict": change}
 
 
 @DBOS.workflow(name=RUN)
