@@ -23,6 +23,7 @@ from connector.playbooks.asking import Ask, Branch, Call, Fork, Now, Question, R
 from connector.playbooks.branching import branch_walker, walk_branch
 from connector.playbooks.calling import Caller
 from connector.playbooks.durable import life
+from connector.playbooks.durable.old_sqlite import teach_old_sqlite
 from connector.playbooks.durable.state import State
 from connector.playbooks.order import RULES, Order
 from connector.playbooks.runner import drive
@@ -126,6 +127,7 @@ async def open_engine(
         StateError: when the state cannot be used.
     """
     global _here  # noqa: PLW0603  # as DBOS itself is one in a process
+    teach_old_sqlite()
     state.prepare()
     alive = life.begin(state)
     try:

@@ -21,6 +21,7 @@ from connector.errors import InputRefused, StateError, Violation
 from connector.playbooks.asking import Reply, read_reply
 from connector.playbooks.durable import life
 from connector.playbooks.durable.engine import APPLICATION, BRANCH, BRANCHES, PERMIT, PLACES, RUN, RUNS, branch_id
+from connector.playbooks.durable.old_sqlite import teach_old_sqlite
 from connector.playbooks.durable.state import State
 from connector.playbooks.order import RULES, Order
 from connector.playbooks.timeline import OVER, RunState, name_of, replay, timeline
@@ -252,6 +253,7 @@ def open_runs(state: State, alive: life.Life | None = None, *, prepare: bool = F
     Raises:
         StateError: when nothing was ever run there, or it cannot be reached.
     """
+    teach_old_sqlite()
     if prepare:
         state.prepare()
         run_dbos_database_migrations(system_database_url=state.url)
