@@ -66,6 +66,11 @@ def told(raw: object, error: ValidationError, known: str = "") -> dict[str, str]
     return {place: " or ".join(dict.fromkeys(sentences)) for place, sentences in found.items()}
 
 
+def refusal(raw: object, error: ValidationError, subject: str, known: str = "") -> InputRefused:
+    """What a model says of a document, as the one refusal of it; as ``told``."""
+    return InputRefused.of([Violation(*item) for item in sorted(told(raw, error, known).items())], subject)
+
+
 def _path(raw: object, location: tuple[int | str, ...], *, missing: bool) -> list[int | str]:
     """The part of a pydantic location that exists in the document; of what is missing from it, its name as well."""
     path: list[int | str] = []

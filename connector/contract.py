@@ -18,14 +18,13 @@ from connector.glossary import GLOSSARY
 from connector.outcome import Outcome
 from connector.playbooks.cacao import Playbook
 from connector.playbooks.drawing.describe import page as playbook_page
-from connector.playbooks.extension import NEEDS, Answer, Needs
+from connector.playbooks.extension import NAMESPACE, NEEDS, Answer, Needs
 from connector.playbooks.library import shipped
 from connector.settings import Settings
 from connector.version import __version__
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 CONTRACT_VERSION: Final = 1
-NAMESPACE: Final = uuid.UUID("5f0e4c1c-93a0-4f8e-9d7c-6a1f4f2f3f10")  # of this product; action uuids are v5 in it
 SLUG: Final = "spectra-analyze-connector"
 REFRESH: Final = "run `spectra contract` and commit what it writes"
 

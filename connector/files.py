@@ -99,7 +99,7 @@ def digest(source: Path | bytes, roots: tuple[Path, ...] | None, go_on: Callable
         return _hashed((view[at : at + CHUNK] for at in range(0, len(view), CHUNK)), len(view), go_on)
     file = opened(source, roots)
     with file.stream:
-        sent = _hashed(_chunks(file), file.size, go_on)
+        sent = _hashed(chunks(file), file.size, go_on)
         if not file.unchanged():
             raise _refused(CHANGED)
     return sent
@@ -119,8 +119,12 @@ def _hashed(chunks: Iterator[bytes | memoryview], size: int, go_on: Callable[[],
     return Sent(sha1.hexdigest(), sha256.hexdigest(), size)
 
 
-def _chunks(file: Opened) -> Iterator[bytes]:
-    """As many bytes as the file had when it was opened, however it grows meanwhile."""
+def chunks(file: Opened) -> Iterator[bytes]:
+    """As many bytes as the file had when it was opened, a mebibyte at a time, however it grows meanwhile.
+
+    Raises:
+        InputRefused: naming ``/file``, when it cannot be read to that end.
+    """
     left = file.size
     while left:
         try:

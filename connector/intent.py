@@ -5,8 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from connector.errors import InputRefused, StateError, Violation
-from connector.operation import AGAIN_SECONDS, Entry, Operation, State
+from connector import journal_moves as moves
+from connector.errors import StateError
+from connector.operation import Entry, Operation, State
 from connector.plan import Note
 from connector.settings import IN_MEMORY, state_folder
 
@@ -57,19 +58,12 @@ class Intents:
         current.operation = operation
         if entry is None:
             return None
-        if entry.fingerprint != operation.fingerprint:
-            wanted = "belongs to another operation; give each its own id, and the same id only to repeat the same one"
-            raise InputRefused.of([Violation("/operation_id", wanted)])
+        moves.require_same(entry, operation)
         if entry.state == "accepted":
             self.journal.claim(entry.id)
             current.state = "accepted"
         elif entry.state == "intent" and self.journal.is_running(entry):
-            raise StateError(
-                f"operation {entry.id} is being run by another process or thread; nothing was sent",
-                retryable=True,
-                retry_after=AGAIN_SECONDS,
-                hint="wait for it to end, then run the same operation again for its outcome",
-            )
+            raise moves.UNSENT.under_way(entry, "another process or thread")
         current.found = entry.state
         return entry
 

@@ -24,7 +24,7 @@ from connector.errors import StateError
 from connector.journal_moves import Failing
 from connector.journal_owner import Owner
 from connector.journal_place import Unusable
-from connector.operation import AGAIN_SECONDS, Entry, Operation, State
+from connector.operation import Entry, Operation, State
 
 T = TypeVar("T")
 OWNERS: Final = "owners"
@@ -275,10 +275,7 @@ class Journal:
         if self._owner.is_alive(entry.owner):
             own = self._owner.is_mine(entry.owner)
             who = "this process" if own else f"process {self._owner.process_of(entry.owner)}"
-            what = f"operation {moves.plain(entry.id)} is being run by {who}"
-            error = failing.error(what, "wait for it to end, then run the same operation again for its outcome")
-            error.retryable, error.retry_after = True, AGAIN_SECONDS
-            raise error
+            raise failing.under_way(entry, who)
 
     def _require_same_file(self) -> None:
         """Refuse to go on in a file that was moved away or replaced: others would write to another one."""

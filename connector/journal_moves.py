@@ -8,6 +8,7 @@ from typing import Any, Final
 from connector.errors import Happened, InputRefused, StateError, Violation
 from connector.operation import Entry, Operation, State
 
+AGAIN_SECONDS: Final = 2.0  # after which to ask again for an operation that another one is running
 LONGEST_NOTE: Final = 1000
 LONGEST_SHOWN: Final = 200
 
@@ -19,8 +20,16 @@ class Failing:
     means: str
     outcome: Happened
 
-    def error(self, what: str, hint: str | None) -> StateError:
-        return StateError(f"{what}; {self.means}", outcome=self.outcome, hint=hint)
+    def error(self, what: str, hint: str | None, *, retry_after: float | None = None) -> StateError:
+        again = retry_after is not None
+        told = f"{what}; {self.means}"
+        return StateError(told, outcome=self.outcome, hint=hint, retryable=again, retry_after=retry_after)
+
+    def under_way(self, entry: Entry, who: str) -> StateError:
+        """An operation that is being run by someone else at this moment."""
+        what = f"operation {plain(entry.id)} is being run by {who}"
+        hint = "wait for it to end, then run the same operation again for its outcome"
+        return self.error(what, hint, retry_after=AGAIN_SECONDS)
 
 
 UNSENT: Final = Failing("nothing was sent", "not_sent")

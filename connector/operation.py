@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-AGAIN_SECONDS: Final = 2.0  # after which to ask again for an operation that another one is running
 State = Literal["intent", "accepted", "done", "refused", "unknown"]
 
 

@@ -92,7 +92,9 @@ class _Piece:
     def part(self) -> str:
         if not self.name:
             return f"its {self.place}"
-        plain = re.fullmatch(r"[A-Za-z0-9_.$\[\]-]{1,40}", self.name) and not (_random(self.name) or _token(self.name))
+        plain = re.fullmatch(r"[A-Za-z0-9_.$\[\]-]{1,40}", self.name) and not (
+            _random(self.name) or token_in(self.name)
+        )
         if self.place == "path":
             return f"its path parameter {self.name}" if plain else "a path parameter"
         return f"its {self.place} parameter {self.name}" if plain else f"a {self.place} parameter"
@@ -170,7 +172,7 @@ def _secret(piece: _Piece) -> str | None:
     """The part that a piece is, where its name or its value alone tells that it is secret."""
     if piece.name and _secret_name(piece.name) and piece.text.strip().lower() not in _SAYS_NOTHING:
         return piece.part
-    kind = _token(piece.text) or _token(piece.name)
+    kind = token_in(piece.text) or token_in(piece.name)
     if kind:
         return f"{piece.part}, which holds {kind}"
     if piece.place != "path" and _EMAIL.search(piece.text):
@@ -187,7 +189,8 @@ def _secret_name(name: str) -> bool:
     return whole in _SECRET_NAMES or last in {"password", "pwd", "sid"} or whole.endswith(_SECRET_ENDS)
 
 
-def _token(text: str) -> str | None:
+def token_in(text: str) -> str | None:
+    """What a text holds that has the published shape of a token; None where there is none."""
     return next((words for pattern, words in _TOKENS if pattern.search(text)), None)
 
 
@@ -217,8 +220,12 @@ def _random(text: str) -> bool:
     if not 20 <= len(text) <= 4096 or not re.fullmatch(r"[A-Za-z0-9_.~+-]+={0,2}", text):
         return False
     mixed = sum(len(piece) for piece in re.split(r"[_.~+=-]", text) if _mixed(piece))
-    entropy = -sum(n / len(text) * log2(n / len(text)) for n in Counter(text).values())
-    return mixed >= 16 and entropy >= 3
+    return mixed >= 16 and entropy(text) >= 3
+
+
+def entropy(text: str) -> float:
+    """Bits a character (Shannon)."""
+    return -sum(n / len(text) * log2(n / len(text)) for n in Counter(text).values())
 
 
 def _mixed(piece: str) -> bool:

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from connector.action import Answer, Context, request
 from connector.endpoint import Endpoint
 from connector.endpoints import ADD_TAGS, TAGS
 from connector.errors import EndpointMissing, MalformedResponse, OutcomeUnknown, SpectraError
 from connector.plan import Plan, Reply, nap
-from connector.vocabulary import Branch, Message, Tags, hash_type, split_tags
+from connector.vocabulary import Branch, Message, Tags, hash_of, hash_schema, split_tags
 
 DOCUMENTED: Final = "tags-api"  # vendor page: user tags only; MD5, SHA-1 and SHA-256
 SETTLING: Final = (1.0, 4.0)  # seconds before the look after each lost answer; a change is sent as often at most
@@ -27,21 +27,13 @@ _HINT: Final = "ask get_tags what is there now; the same change may be sent agai
 _LENGTHS: Final = (32, 40, 64)
 
 
-def _sample_hash(value: str) -> str:
-    lowered = value.lower() if value.isascii() else value
-    if len(lowered) not in _LENGTHS or hash_type(lowered) is None:
-        raise ValueError("must be an MD5, SHA-1 or SHA-256 in hexadecimal (32, 40 or 64 characters), no SHA-512")
-    return lowered
-
-
-_HASH: Final[dict[str, Any]] = {
-    "type": "string",
-    "not": {"pattern": "[^0-9a-fA-F]"},
-    "anyOf": [{"minLength": n, "maxLength": n} for n in _LENGTHS],
-    "description": "An MD5, SHA-1 or SHA-256 in hexadecimal, of a sample that the appliance has.",
-    "examples": ["3395856ce81f2b7382dee72602f798b642f14140"],
-}
-SampleHash = Annotated[str, AfterValidator(_sample_hash), WithJsonSchema(_HASH)]
+SampleHash = Annotated[
+    str,
+    hash_of(_LENGTHS, "an MD5, SHA-1 or SHA-256 in hexadecimal (32, 40 or 64 characters), no SHA-512"),
+    WithJsonSchema(
+        hash_schema(_LENGTHS, "An MD5, SHA-1 or SHA-256 in hexadecimal, of a sample that the appliance has.")
+    ),
+]
 
 
 class TagChange(Message):

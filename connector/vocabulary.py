@@ -6,6 +6,7 @@ engine: forbidden characters are said with ``not``, never with ``$``, which some
 """
 
 import re
+from collections.abc import Collection, Iterable
 from html.parser import HTMLParser
 from typing import Annotated, Any, Final, Literal, NoReturn, get_args
 from urllib.parse import urlsplit
@@ -82,11 +83,27 @@ def hash_type(value: str) -> HashType | None:
     return HASH_LENGTHS.get(len(value)) if re.fullmatch(r"[0-9a-f]+", value) else None
 
 
-def _hash(value: str) -> str:
-    lowered = value.lower() if value.isascii() else value
-    if hash_type(lowered) is None:
-        raise ValueError("must be an MD5, SHA-1, SHA-256 or SHA-512 in hexadecimal (32, 40, 64 or 128 characters)")
-    return lowered
+def hash_of(lengths: Collection[int], wanted: str) -> AfterValidator:
+    """Lowers a hash of one of these lengths; ``wanted`` says which ones, after "must be"."""
+
+    def lowered(value: str) -> str:
+        low = value.lower() if value.isascii() else value
+        if len(low) not in lengths or hash_type(low) is None:
+            raise ValueError(f"must be {wanted}")
+        return low
+
+    return AfterValidator(lowered)
+
+
+def hash_schema(lengths: Iterable[int], description: str) -> dict[str, Any]:
+    """The schema twin of ``hash_of``."""
+    return {
+        "type": "string",
+        "not": {"pattern": "[^0-9a-fA-F]"},
+        "anyOf": [{"minLength": n, "maxLength": n} for n in lengths],
+        "description": description,
+        "examples": ["3395856ce81f2b7382dee72602f798b642f14140"],
+    }
 
 
 def _one_type(values: list[str]) -> list[str]:
@@ -95,14 +112,13 @@ def _one_type(values: list[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-HASH_SCHEMA: Final[dict[str, Any]] = {
-    "type": "string",
-    "not": {"pattern": "[^0-9a-fA-F]"},
-    "anyOf": [{"minLength": n, "maxLength": n} for n in HASH_LENGTHS],
-    "description": "An MD5, SHA-1, SHA-256 or SHA-512 in hexadecimal; letters of either case.",
-    "examples": ["3395856ce81f2b7382dee72602f798b642f14140"],
-}
-HashValue = Annotated[str, AfterValidator(_hash), WithJsonSchema(HASH_SCHEMA)]
+HashValue = Annotated[
+    str,
+    hash_of(HASH_LENGTHS, "an MD5, SHA-1, SHA-256 or SHA-512 in hexadecimal (32, 40, 64 or 128 characters)"),
+    WithJsonSchema(
+        hash_schema(HASH_LENGTHS, "An MD5, SHA-1, SHA-256 or SHA-512 in hexadecimal; letters of either case.")
+    ),
+]
 HashList = Annotated[list[HashValue], Field(min_length=1, max_length=MOST_HASHES), AfterValidator(_one_type)]
 
 

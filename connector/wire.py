@@ -1,5 +1,6 @@
 """Values to bytes and back, without any I/O: targets, bodies, multipart framing, dates, the reply of an answer."""
 
+import base64
 import hashlib
 import json
 import re
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import urlencode
 
@@ -142,3 +144,17 @@ def changed_file() -> InputRefused:
 def _field(boundary: str, name: str, value: str) -> bytes:
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n'
     return head.encode() + value.encode("utf-8", "replace") + b"\r\n"
+
+
+def source_of(file: str | None, content_base64: str | None) -> Path | bytes:
+    """A file by its path, or the bytes of base64 (RFC 4648, section 4).
+
+    Raises:
+        InputRefused: naming ``/content_base64``.
+    """
+    if file is not None:
+        return Path(file)
+    try:
+        return base64.b64decode(content_base64 or "", validate=True)
+    except ValueError:  # binascii.Error is one
+        raise InputRefused.of([Violation("/content_base64", "must be base64 (RFC 4648, with padding)")]) from None

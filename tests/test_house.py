@@ -19,7 +19,7 @@ FILES = sorted(path for path in HOUSE.rglob("*.py") if EMULATOR not in path.pare
 # Every module by its floor; a module imports from lower floors only. A new file must be placed here.
 FLOORS: dict[str, tuple[str, ...]] = {
     "0 face": ("__init__", "version"),
-    "1 ground": ("errors", "vocabulary", "glossary", "stream"),
+    "1 ground": ("errors", "vocabulary", "glossary", "stream", "printable"),
     "2 nouns": (
         *("operation", "plan", "verdict", "outcome", "settings", "query", "wire", "reader"),
         *("reserved", "zones", "privacy"),
@@ -76,6 +76,7 @@ NEIGHBOURS: dict[tuple[str, str], str] = {
     ("retry", "health"): "what a retry takes from the budget",
     ("http", "network"): "the transport's connections keep to a deadline",
     ("intent", "journal"): "the one way to the journal",
+    ("intent", "journal_moves"): "what is refused there is refused here in the same words",
     ("driver", "intent"): "nothing that changes something leaves before its intent is on the disk",
     ("driver", "failures"): "what an exchange without an answer did",
     ("driver", "files"): "a look at a file hashes it",
@@ -123,6 +124,7 @@ NEIGHBOURS: dict[tuple[str, str], str] = {
     ("playbooks.durable.routes", "server.keys"): "as above",
     ("playbooks.durable.routes", "server.openapi"): "as above",
     ("playbooks.durable.routes", "server.told"): "as above",
+    ("server.hashing", "check"): "what a model refuses is told in the same words",
     ("playbooks.durable.routes", "check"): "what a model refuses is told in the same words",
     ("playbooks.linting.actions", "contract"): "a call must fit the schema of its action",
     ("playbooks.linting.shape", "check"): "what a model refuses is told in the same words",

@@ -1,7 +1,5 @@
 """Submit a file for analysis: by path, streamed from disk, or as base64."""
 
-import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Mapping
@@ -26,7 +24,7 @@ from connector.action import (
 )
 from connector.endpoint import Endpoint
 from connector.endpoints import SUBMIT_FILE, UPLOADS
-from connector.errors import InputRefused, OutcomeUnknown, ResponseMismatch, SpectraError, Violation
+from connector.errors import OutcomeUnknown, ResponseMismatch, SpectraError
 from connector.outcome import Next
 from connector.plan import Plan, Sent, Upload, look
 from connector.retry import interrupted
@@ -45,7 +43,7 @@ from connector.steps import (
 )
 from connector.verdict import File, completed
 from connector.vocabulary import Comment, Marking, Message, Tags
-from connector.wire import safe_filename
+from connector.wire import safe_filename, source_of
 
 RECOVERED: Final = (
     "the answer to the upload was lost; the appliance was found to have the file, from this submission or an earlier "
@@ -112,7 +110,7 @@ def subject(params: Params, context: Context) -> Plan[Mapping[str, Any] | None]:
         analysis="sends the file to Spectra Intelligence" if params.analysis else None,
         rl_cloud_sandbox_platform="runs the file in the cloud sandbox" if params.rl_cloud_sandbox_platform else None,
     )
-    return asdict((yield from look(_source(params))))
+    return asdict((yield from look(source_of(params.file, params.content_base64))))
 
 
 def plan(params: Params, context: Context) -> Plan[Answer]:
@@ -164,7 +162,7 @@ def _seen(params: Params, file: Sent, doubt: OutcomeUnknown) -> Plan[str | None]
 
 def _sent(params: Params, context: Context, endpoint: Endpoint, file: Sent) -> Plan[Taken]:
     """Upload the file, and have its receipt in the journal."""
-    source = _source(params)
+    source = source_of(params.file, params.content_base64)
     upload = Upload(source, file, _name(params, source), tuple(_fields(params, endpoint)))
     reply = yield from request(
         endpoint, upload=upload, cloud=_public(params), secrets=revealed(params.archive_password)
@@ -177,15 +175,6 @@ def _sent(params: Params, context: Context, endpoint: Endpoint, file: Sent) -> P
         )
     result = _receipt(params, context, detail_of(endpoint, reply), reply.sent)
     return result, reply.answered_at, (yield from accepted(result, reply.answered_at))
-
-
-def _source(params: Params) -> Path | bytes:
-    if params.file is not None:
-        return Path(params.file)
-    try:
-        return base64.b64decode(params.content_base64 or "", validate=True)
-    except (binascii.Error, ValueError):
-        raise InputRefused.of([Violation("/content_base64", "must be base64 (RFC 4648, with padding)")]) from None
 
 
 def _public(params: Params) -> bool:

@@ -9,8 +9,8 @@ import click
 
 from connector.cli.failure import OK, exit_code, wants_json
 from connector.cli.setting import setting_options, settings_from
-from connector.cli.text import printable
 from connector.errors import SpectraError
+from connector.printable import printable
 
 if TYPE_CHECKING:
     from connector.diagnosis import Check

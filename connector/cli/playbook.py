@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from connector.cli.failure import INPUT, wants_json
-from connector.cli.setting import setting_options
+from connector.cli.setting import require_playbooks, setting_options
 
 STATE_HELP: Final = "Where runs are kept: a folder, sqlite:///FILE or postgresql://USER@HOST/DATABASE."
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on a terminal too.")
@@ -97,7 +97,7 @@ def run(name: str, **options: Any) -> int:
     spectra playbook run triage-attachment --var file=invoice.exe --html invoice.html
     spectra playbook run enrich-alert --var hashes=HASH,HASH --json
     """
-    _need_dbos()
+    require_playbooks("a run of a playbook")
     from connector.cli.playbook_run import run_playbook
 
     return run_playbook(name, **options)
@@ -197,7 +197,7 @@ def cancel(run_id: str, state: str | None, as_json: bool) -> None:
 @hosting_options
 def resume(run_id: str, **options: Any) -> int:
     """Go on with a run that broke off, was cancelled or failed: from the step that it stopped at."""
-    _need_dbos()
+    require_playbooks("a run of a playbook")
     from connector.cli.playbook_run import resume_run
 
     return resume_run(run_id, **options)
@@ -213,25 +213,14 @@ def worker(**options: Any) -> int:
 
     Prints one JSON line when it is ready. The limits hold for all workers of the state; the last one started sets them.
     """
-    _need_dbos()
+    require_playbooks("a run of a playbook")
     from connector.cli.playbook_run import work
 
     return work(**options)
 
 
-def _need_dbos() -> None:
-    """Refuse what needs the engine where the extra is not installed; checking and showing playbooks does not."""
-    from importlib.util import find_spec
-
-    if find_spec("dbos") is None:
-        from connector.errors import ConfigError
-
-        told = "spectra playbook runs need the extra [playbooks], which is not installed"
-        raise ConfigError(told, hint="pip install 'spectra-analyze-connector[playbooks]'")
-
-
 def _runs(state: str | None) -> Any:
-    _need_dbos()
+    require_playbooks("a run of a playbook")
     from connector.playbooks.durable.hosting import state_from
     from connector.playbooks.durable.runs import open_runs
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -38,7 +39,9 @@ from connector.playbooks.durable.hosting import (
 )
 from connector.playbooks.durable.runs import open_runs
 from connector.playbooks.durable.state import State
+from connector.playbooks.extension import needs_of
 from connector.playbooks.order import Order, check_run_id
+from connector.playbooks.variables import is_unicode
 from connector.server.keys import Scope
 
 TAKE_OVER_SECONDS: Final = 2.0
@@ -104,24 +107,21 @@ def make_order(name: str, given: tuple[str, ...], run_id: str | None) -> Order:
     values = dict(_assigned(item) for item in given)
     order = Order(run=run, playbook=playbook, given=values, at=time.time(), others=shelf.called(playbook))
     order.walker()  # refuses what does not fit
-    for variable in _file_variables(order):
-        values[variable] = str(_existing(variable, values[variable]))
-    return Order(run=run, playbook=playbook, given=values, at=order.at, others=order.others)
+    found = {variable: str(_existing(variable, values[variable])) for variable in _file_variables(order)}
+    return replace(order, given=values | found)
 
 
 def _assigned(item: str) -> tuple[str, str]:
     name, equals, value = item.partition("=")
     if not equals or not name:
         raise InputRefused.of([Violation("", "takes NAME=VALUE")], "--var")
-    if any("\ud800" <= letter <= "\udfff" for letter in item):
+    if not is_unicode(item):
         raise InputRefused.of([Violation("", "takes text in UTF-8, which alone can be kept")], "--var")
     return (name if name.startswith("__") else f"__{name}__"), value
 
 
 def _file_variables(order: Order) -> list[str]:
-    from connector.playbooks.extension import needs_of
-
-    needs = needs_of(order.walker().playbook)
+    needs = needs_of(order.main())
     return [name for name in (needs.files if needs else ()) if name in order.given]
 
 
@@ -139,8 +139,6 @@ def _files(order: Order) -> tuple[Path, ...]:
 
 def _scopes(order: Order) -> tuple[Scope, ...]:
     """The scopes that the playbooks of a run say they need; the key of this process's server has no more."""
-    from connector.playbooks.extension import needs_of
-
     needed = [needs_of(playbook) for playbook in order.shelf().values()]
     return tuple({scope for needs in needed if needs for scope in needs.scopes}) or ("read",)
 

@@ -222,10 +222,10 @@ def print_playbook(playbook: Mapping[str, Any]) -> None:
 
 
 def _needs(playbook: Mapping[str, Any]) -> str:
-    for extension in playbook.get("playbook_extensions", {}).values():
-        if "scopes" in extension:
-            return f"needs the scopes {', '.join(extension['scopes'])}"
-    return ""
+    from connector.playbooks.extension import NEEDS
+
+    scopes = playbook.get("playbook_extensions", {}).get(NEEDS, {}).get("scopes", ())
+    return f"needs the scopes {', '.join(scopes)}" if scopes else ""
 
 
 def write_page(told: Timeline, path: Path) -> None:

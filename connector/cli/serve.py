@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from connector.cli.setting import setting_options, settings_from
+from connector.cli.setting import require_playbooks, setting_options, settings_from
 from connector.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from connector.server.keys import Keys, Scope
     from connector.server.run import Place, Running
-    from connector.settings import Settings
 
 _OPTIONS: Final = (
     click.option("--host", default="127.0.0.1", show_default=True, help="Another one needs TLS, or --insecure-http."),
@@ -109,7 +108,12 @@ def _serve(
     _require_private(place, insecure_http=insecure_http)
     keys, routes = _keys(key_file), _routes(runs)
     serve_until_signal(
-        _settings(rest), ready=_ready(keys), keys=keys, place=place, routes=routes, options=Options(**limits)
+        settings_from(**rest, roots=()),
+        ready=_ready(keys),
+        keys=keys,
+        place=place,
+        routes=routes,
+        options=Options(**limits),
     )
 
 
@@ -130,11 +134,10 @@ def _routes(runs: str | None) -> "list[BaseRoute]":
     """The routes of playbook runs, where their state is named."""
     if runs is None:
         return []
-    try:
-        from connector.playbooks.durable.hosting import state_from
-        from connector.playbooks.durable.routes import routes
-    except ImportError:
-        raise ConfigError("--runs needs the extra [playbooks] of this package") from None
+    require_playbooks("--runs")
+    from connector.playbooks.durable.hosting import state_from
+    from connector.playbooks.durable.routes import routes
+
     return routes(state_from(runs))
 
 
@@ -164,13 +167,3 @@ def _require_private(place: "Place", *, insecure_http: bool) -> None:
             "a host that others reach needs --tls-cert and --tls-key",
             hint="behind a proxy that ends TLS on this machine serve on 127.0.0.1; else say --insecure-http",
         )
-
-
-def _settings(given: dict[str, Any]) -> "Settings":
-    """The settings of `spectra run`, except that no folder is open to paths unless its owner names it."""
-    from connector.settings import Settings
-
-    settings = settings_from(**given)
-    named = any(item.startswith("file_roots=") for item in given["assigned"])
-    roots = settings.file_roots if named else Settings.load({"url": settings.url}, file=given["config"]).file_roots
-    return settings.model_copy(update={"file_roots": roots or ()})

@@ -1,6 +1,7 @@
 """The options that every command with an appliance has, and the settings that they make."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -29,9 +30,17 @@ def setting_options(command: F) -> F:
 
 
 def settings_from(
-    url: str | None, token: str | None, config: Path | None, assigned: tuple[str, ...], **fixed: Any
+    url: str | None,
+    token: str | None,
+    config: Path | None,
+    assigned: tuple[str, ...],
+    *,
+    roots: tuple[Path, ...] | None = None,
+    **fixed: Any,
 ) -> Settings:
-    """Settings from the options over the environment over the file; files may be read from the current folder.
+    """Settings from the options over the environment over the file.
+
+    Where none of them names file_roots, files may be read from ``roots``; left out, from the current folder.
 
     Raises:
         ConfigError: naming what is missing or not accepted.
@@ -43,5 +52,17 @@ def settings_from(
             raise ConfigError(f"--set takes NAME=VALUE with one of {', '.join(Settings.model_fields)}")
         values[name] = _LISTS[name](value) if name in _LISTS else value
     settings = Settings.load(values, file=config)
-    update = {"file_roots": (Path.cwd(),)} if settings.file_roots is None else {}
+    otherwise = (Path.cwd(),) if roots is None else roots
+    update = {"file_roots": otherwise} if settings.file_roots is None else {}
     return settings.model_copy(update=update | fixed)
+
+
+def require_playbooks(what: str) -> None:
+    """Refuse what runs playbooks where the extra is not installed; checking and showing them does not need it.
+
+    Raises:
+        ConfigError: saying how to install it.
+    """
+    if find_spec("dbos") is None:
+        told = f"{what} needs the extra [playbooks], which is not installed"
+        raise ConfigError(told, hint="pip install 'spectra-analyze-connector[playbooks]'")

@@ -15,6 +15,7 @@ import click
 from connector.cli.failure import OK, exit_code, report, wants_json
 from connector.cli.setting import setting_options, settings_from
 from connector.errors import InputRefused, SpectraError, Violation
+from connector.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -165,7 +166,7 @@ class _Shown:
             self._say(f"{event.status:<10} {event.path}{_why(event)}")
 
     def _say(self, text: str, *, err: bool = False) -> None:
-        plain = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+        plain = printable(text)
         if self.bar is not None:
             self.bar.console.print(plain, markup=False, highlight=False, soft_wrap=True)
         else:

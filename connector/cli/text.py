@@ -2,12 +2,7 @@
 
 import json
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-
-
-def printable(text: str) -> str:
-    """Text without terminal controls."""
-    return "".join(char if char.isprintable() else REPLACEMENT for char in text)
+from connector.printable import printable
 
 
 def plain(value: object) -> str:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connector.cli.failure import wants_json
-from connector.cli.text import printable
 from connector.errors import ConfigError
+from connector.printable import printable
 
 if TYPE_CHECKING:
     from connector.certificate import Shown

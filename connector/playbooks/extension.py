@@ -13,10 +13,10 @@ from pydantic import Field, TypeAdapter, WithJsonSchema
 from connector.playbooks.cacao import Identifier, Playbook, Step, VariableName
 from connector.vocabulary import Message
 
-_NAMESPACE: Final = uuid.UUID("5f0e4c1c-93a0-4f8e-9d7c-6a1f4f2f3f10")  # of this product, as in contract.py
-ANSWER: Final = f"extension-definition--{uuid.uuid5(_NAMESPACE, 'cacao:answer')}"
-NEEDS: Final = f"extension-definition--{uuid.uuid5(_NAMESPACE, 'cacao:needs')}"
-AUTHOR: Final = f"identity--{uuid.uuid5(_NAMESPACE, 'cacao:author')}"
+NAMESPACE: Final = uuid.UUID("5f0e4c1c-93a0-4f8e-9d7c-6a1f4f2f3f10")  # of this product; its ids are v5 in it
+ANSWER: Final = f"extension-definition--{uuid.uuid5(NAMESPACE, 'cacao:answer')}"
+NEEDS: Final = f"extension-definition--{uuid.uuid5(NAMESPACE, 'cacao:needs')}"
+AUTHOR: Final = f"identity--{uuid.uuid5(NAMESPACE, 'cacao:author')}"
 Scope = Literal["read", "submit", "destroy", "approve"]
 
 JsonPath = Annotated[

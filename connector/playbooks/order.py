@@ -34,9 +34,13 @@ class Order:
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    def main(self) -> Playbook:
+        """The playbook that is run."""
+        return Playbook.model_validate(self.playbook)
+
     def shelf(self) -> dict[str, Playbook]:
         """Every playbook of the run, by id."""
-        mine = Playbook.model_validate(self.playbook)
+        mine = self.main()
         return {mine.id: mine} | {name: Playbook.model_validate(other) for name, other in self.others.items()}
 
     def walker(self) -> Walker:

@@ -16,6 +16,15 @@ SERVER_VARIABLE: Final = "__action_server__"  # what a playbook without the need
 _AUTHORITY: Final = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
+ACTIONS: Final = "/actions/"  # the action server's routes of actions, each by its name
+
+
+def action_of(target: str) -> str:
+    """The name of the action that a request's target is for at the action server; empty where it is for none."""
+    route = target.partition("?")[0]
+    return route.removeprefix(ACTIONS) if route.startswith(ACTIONS) else ""
+
+
 class BadTarget(ValueError):
     """A target that cannot be called; the message says why."""
 
@@ -51,7 +60,7 @@ def where_to(playbook: Playbook, name: str, values: Mapping[str, Value]) -> Plac
     credentials = _credentials(playbook, target)
     if is_action_server(playbook, name):
         return Place(None, credentials)
-    return Place(_filled(target, _address(target), values), credentials)
+    return Place(_filled(target, address_of(target), values), credentials)
 
 
 def credentials(playbook: Playbook) -> frozenset[str]:
@@ -89,7 +98,12 @@ def _filled(target: AgentTarget, address: str, values: Mapping[str, Value]) -> s
     raise BadValue(f"{', '.join(used)} stands in the address of a target and must be the name of a host, or a port")
 
 
-def _address(target: AgentTarget) -> str:
+def address_of(target: AgentTarget) -> str:
+    """The address at which a target is called over HTTP, as it is written.
+
+    Raises:
+        BadTarget: when it has none.
+    """
     address = target.address or {}
     for url in address.get("url", ()):
         if str(url).lower().startswith(("http://", "https://")):

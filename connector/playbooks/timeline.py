@@ -75,11 +75,15 @@ def _reply(question: Question, left: dict[str, Reply], now: float) -> Reply | No
 
 
 def timeline(order: Order, replies: Mapping[str, Reply], now: float, status: RunState) -> dict[str, Any]:
-    """A run as JSON values: its state, its visits, what it gave, and what it waits for.
+    """A run as JSON values, as ``shown`` has it."""
+    return shown(order, replay(order, replies, now), status)
+
+
+def shown(order: Order, replayed: Replayed, status: RunState) -> dict[str, Any]:
+    """A replayed run as JSON values: its state, its visits, what it gave, and what it waits for.
 
     ``status`` is what the engine knows; a run that it calls running is waiting where a person or a clock is waited for.
     """
-    replayed = replay(order, replies, now)
     ending = replayed.ending
     waiting = _waiting(replayed)
     state = status

@@ -1,22 +1,21 @@
 """The hashes of a file that an alert brings, so that it can be looked up before it is sent anywhere."""
 
 import asyncio
-import base64
-import binascii
 import hashlib
 import threading
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from connector.action import exactly_one, require_one
+from connector.check import refusal
 from connector.errors import InputRefused, Violation
-from connector.files import CHANGED, CHUNK, EMPTY, UNREADABLE, opened
-from connector.vocabulary import Message, pointer
+from connector.files import CHANGED, EMPTY, chunks, opened
+from connector.vocabulary import Message
+from connector.wire import source_of
 
 KINDS: Final = ("md5", "sha1", "sha256", "sha512")
-NOT_BASE64: Final = "must be base64 (RFC 4648, with padding)"
 
 
 class Given(Message):
@@ -30,6 +29,11 @@ class Given(Message):
     content_base64: Annotated[str, Field(min_length=4, max_length=140_000_000)] | None = Field(
         None, description="The content itself in base64."
     )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        require_one(self, "file", "content_base64")
+        return self
 
 
 class Hashes(Message):
@@ -70,15 +74,9 @@ def given(raw: dict[str, Any]) -> Given:
         InputRefused: with every violation.
     """
     try:
-        made = Given.model_validate(raw)
-        require_one(made, "file", "content_base64")
+        return Given.model_validate(raw)
     except ValidationError as error:
-        found = [Violation(pointer(e["loc"]), e["msg"]) for e in error.errors(include_input=False, include_url=False)]
-    except ValueError as error:
-        found = [Violation("", str(error))]
-    else:
-        return made
-    raise InputRefused.of(found)
+        raise refusal(raw, error, "the input", "; /hashes takes file or content_base64") from None
 
 
 async def hashed(source: Given, roots: tuple[Path, ...]) -> Hashes:
@@ -96,20 +94,16 @@ async def hashed(source: Given, roots: tuple[Path, ...]) -> Hashes:
 
 def _hashed(source: Given, roots: tuple[Path, ...], ended: threading.Event) -> Hashes:
     hasher = Hasher()
-    if source.file is None:
-        try:
-            hasher.write(base64.b64decode(source.content_base64 or "", validate=True))
-        except (binascii.Error, ValueError):
-            raise InputRefused.of([Violation("/content_base64", NOT_BASE64)]) from None
+    found = source_of(source.file, source.content_base64)
+    if isinstance(found, bytes):
+        hasher.write(found)
         return hasher.hashes(None, "/content_base64")
-    path = Path(source.file)
-    file = opened(path, roots)
+    file = opened(found, roots)
     with file.stream:
-        try:
-            while not ended.is_set() and (chunk := file.stream.read(CHUNK)):
-                hasher.write(chunk)
-        except OSError:
-            raise InputRefused.of([Violation("/file", UNREADABLE)]) from None
+        for chunk in chunks(file):
+            if ended.is_set():
+                break
+            hasher.write(chunk)
         if hasher.size != file.size or not file.unchanged():
             raise InputRefused.of([Violation("/file", CHANGED)])
-    return hasher.hashes(path.name, "/file")
+    return hasher.hashes(found.name, "/file")

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from connector.actions import find
 from connector.outcome import Outcome
+from connector.printable import printable
 from connector.verdict import File, Url, Verdict
 
 LONGEST: Final = 300
@@ -53,8 +54,7 @@ def plain(value: object) -> str:
     """Text from outside as text and nothing else, on one line, of at most 300 characters."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = text if len(text) <= LONGEST else text[:LONGEST] + "\N{HORIZONTAL ELLIPSIS}"
-    seen = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-    return _DOTS.sub(r"\1\\.", _MARKS.sub(r"\\\1", " ".join(seen.split())))
+    return _DOTS.sub(r"\1\\.", _MARKS.sub(r"\\\1", " ".join(printable(text).split())))
 
 
 def defanged(url: str) -> str:

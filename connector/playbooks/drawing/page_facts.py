@@ -1,6 +1,5 @@
-"""What a report says of a run before it is markup: durations, times, verdicts each subject once, one STIX bundle."""
+"""What a report says of a run before it is markup: durations, times, verdicts each subject once."""
 
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,7 +9,6 @@ from connector.vocabulary import SEVERITY
 
 Json = Mapping[str, Any]
 HASHES: Final = ("sha256", "sha1", "md5", "sha512")
-_NAMESPACE: Final = uuid.UUID("5f0e4c1c-93a0-4f8e-9d7c-6a1f4f2f3f10")  # of this product, as in contract.py
 
 
 def lasting(seconds: float) -> str:

@@ -17,6 +17,7 @@ from connector.playbooks.cacao import (
 from connector.playbooks.drawing.markup import line
 from connector.playbooks.filling import BadCommand, start_line
 from connector.playbooks.graph import Edge, graph_of, starts
+from connector.playbooks.target import action_of
 
 KINDS: Final = {
     "start": "start",
@@ -28,7 +29,6 @@ KINDS: Final = {
     "while-condition": "while",
     "switch-condition": "switch",
 }
-_ACTIONS: Final = "/actions/"
 
 
 def name_of(step: AnyStep) -> str:
@@ -61,9 +61,8 @@ def _command(ready: HttpCommand | ManualCommand | None, kind: str) -> str:
         method, target = start_line(ready)
     except BadCommand:
         return line(ready.command)
-    path = target.partition("?")[0]
-    named = method == "POST" and path.startswith(_ACTIONS)
-    return line(path.removeprefix(_ACTIONS) if named else f"{method} {target}")
+    action = action_of(target) if method == "POST" else ""
+    return line(action or f"{method} {target}")
 
 
 def way_of(edge: Edge, step: AnyStep) -> str:

@@ -27,6 +27,7 @@ from connector.playbooks.durable.old_sqlite import teach_old_sqlite
 from connector.playbooks.durable.state import State
 from connector.playbooks.order import RULES, Order
 from connector.playbooks.runner import drive
+from connector.playbooks.target import action_of
 
 APPLICATION: Final = "spectra-playbooks"
 RUN: Final = "spectra.run"
@@ -263,7 +264,7 @@ def branch_id(run: str, where: str) -> str:
 
 def changes(call: Call) -> bool:
     """Whether a call to the action server may change something on the appliance."""
-    action = call.request.target.partition("?")[0].removeprefix("/actions/")
+    action = action_of(call.request.target)
     return action in NAMES and find(action).effect != "read"
 
 

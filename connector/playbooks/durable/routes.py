@@ -1,7 +1,6 @@
 """Runs over HTTP, beside the actions: list them, look at one, and answer what it waits for."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
@@ -10,8 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from connector.check import told
-from connector.errors import InputRefused, Violation
+from connector.check import refusal
 from connector.playbooks.durable.runs import Runs, open_runs
 from connector.playbooks.durable.state import State
 from connector.playbooks.timeline import RunState
@@ -105,7 +103,6 @@ _DECIDED: Final = _operation(
 
 def _decision(body: dict[str, Any]) -> Decision:
     try:
-        return Decision.model_validate_json(json.dumps(body))
+        return Decision.model_validate(body)
     except ValidationError as error:
-        found = [Violation(*item) for item in told(body, error, "; it takes decision, note and by").items()]
-    raise InputRefused.of(found, "the decision")
+        raise refusal(body, error, "the decision", "; it takes decision, note and by") from None

@@ -24,7 +24,7 @@ from connector.playbooks.durable.engine import APPLICATION, BRANCH, BRANCHES, PE
 from connector.playbooks.durable.old_sqlite import teach_old_sqlite
 from connector.playbooks.durable.state import State
 from connector.playbooks.order import RULES, Order
-from connector.playbooks.timeline import OVER, RunState, name_of, replay, timeline
+from connector.playbooks.timeline import OVER, Replayed, RunState, name_of, replay, shown
 
 _STATES: Final[dict[str, RunState]] = {
     "ENQUEUED": "queued",
@@ -57,8 +57,12 @@ class Run:
     replies: dict[str, Reply]
     error: str | None
 
-    def timeline(self) -> dict[str, Any]:
-        told = timeline(self.order, self.replies, time.time(), self.status)
+    def replayed(self) -> Replayed:
+        """The run walked again, as far as it is now."""
+        return replay(self.order, self.replies, time.time())
+
+    def timeline(self, replayed: Replayed | None = None) -> dict[str, Any]:
+        told = shown(self.order, replayed or self.replayed(), self.status)
         return told if self.error is None else told | {"state": "failed", "sentence": self.error}
 
 
@@ -108,7 +112,8 @@ class Runs:
             InputRefused: when this run waits for no person, or at another step.
         """
         found = self.find(run)
-        told, replayed = found.timeline(), replay(found.order, found.replies, time.time())
+        replayed = found.replayed()
+        told = found.timeline(replayed)
         asks = [] if told["state"] in OVER else [(ask, name_of(ask, who), who.prefix) for ask, who in replayed.asks()]
         if not asks:
             raise InputRefused.of([Violation("/run", f"waits for nobody: it is {told['state']}")])
@@ -145,13 +150,13 @@ class Runs:
         """
         with nullcontext() if self._life is None else self._life.taking_over():
             found = self.find(run)
-            told = found.timeline()
+            replayed = found.replayed()
+            told = found.timeline(replayed)
             if told["state"] not in {"failed", "cancelled", "interrupted"}:
                 raise InputRefused.of([Violation("/run", f"cannot be resumed: it is {told['state']}")])
             below = BRANCHES if queue == RUNS else queue
             if told["state"] == "failed":
-                ending = replay(found.order, found.replies, time.time()).ending
-                again = ending.again if ending else None
+                again = replayed.ending.again if replayed.ending else None
                 self._rewind(run, run, again, [visit["where"] for visit in told["visits"]], (queue, below))
             else:
                 for branch in self._client.list_workflows(

@@ -12,10 +12,11 @@ from connector.contract import params_schema
 from connector.playbooks.cacao import ManualCommand
 from connector.playbooks.extension import NEEDS, Scope
 from connector.playbooks.filling import JSON, media_type
-from connector.playbooks.linting.calls import PREFIX, ROUTES, Called, Content, calls, content
+from connector.playbooks.linting.calls import ROUTES, Called, Content, calls, content
 from connector.playbooks.linting.finding import Finding, Path, found
 from connector.playbooks.linting.flow import APPROVED, Flow
 from connector.playbooks.linting.view import View
+from connector.playbooks.target import ACTIONS
 from connector.vocabulary import pointer
 
 _TYPES: Final = {
@@ -48,11 +49,11 @@ def _route(called: Called) -> Iterator[Finding]:
         method, _ = ROUTES[called.route]
         if called.method != method:
             yield found("wrong-method", path, f"{called.route} is called by {method}, not by {called.method}")
-    elif called.route.startswith(PREFIX):
+    elif called.route.startswith(ACTIONS):
         told = f"call one of {', '.join(NAMES)}, by its name"
         yield found("unknown-action", path, "the action server has no action of this name", told)
     else:
-        told = f"call {PREFIX}NAME, {', '.join(ROUTES)}"
+        told = f"call {ACTIONS}NAME, {', '.join(ROUTES)}"
         yield found("unknown-action", path, "the action server has no such route for playbooks", told)
 
 

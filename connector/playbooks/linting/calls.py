@@ -12,9 +12,9 @@ from connector.playbooks.filling import JSON, BadCommand, Value, fill, media_typ
 from connector.playbooks.linting.commands import TYPICAL, typical
 from connector.playbooks.linting.finding import Path
 from connector.playbooks.linting.view import Done, View
+from connector.playbooks.target import action_of
 from connector.playbooks.variables import BadValue
 
-PREFIX: Final = "/actions/"
 # What the server has beside actions: its method, and the scope that it needs.
 ROUTES: Final[dict[str, tuple[str, Scope | None]]] = {
     "/hashes": ("POST", "read"),
@@ -66,9 +66,9 @@ def _calls(view: View) -> Iterator[Called]:
                 method, target = start_line(done.command)
             except BadCommand:
                 continue
+            action = action_of(target)
             route = target.partition("?")[0]
-            called = route.removeprefix(PREFIX) if route.startswith(PREFIX) else ""
-            yield Called(name, done, done.command, method, route, called if called in NAMES else None)
+            yield Called(name, done, done.command, method, route, action if action in NAMES else None)
 
 
 def content(view: View, called: Called, truth: str = "true") -> Content | None:

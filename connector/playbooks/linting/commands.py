@@ -1,13 +1,13 @@
 """Whether each command can be done as it is written, and whether there is somewhere to send it."""
 
-import base64
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from connector.playbooks.cacao import Action, HttpCommand, ManualCommand
-from connector.playbooks.filling import BadCommand, Value, Values, fill, references
+from connector.playbooks.filling import BadCommand, Value, Values, fill, manual_text, references
 from connector.playbooks.linting.finding import Finding, found
 from connector.playbooks.linting.view import Done, View, texts_of
+from connector.playbooks.target import BadTarget, address_of
 from connector.playbooks.variables import BadValue
 
 _SHA1: Final = "d1aff4d205b59b1ae3edf152603fa2ae5a7c6cc5"
@@ -30,7 +30,6 @@ TYPICAL: Final[Mapping[str, str]] = {
     "ipv6-addr": "2001:db8::1",
     "mac-addr": "00:1b:44:11:3a:b7",
 }
-_HOSTS: Final = ("dname", "ipv4", "ipv6")
 
 
 def typical(view: View, step: str) -> dict[str, Value]:
@@ -53,8 +52,10 @@ def command_findings(view: View) -> Iterator[Finding]:
 
 def _command(done: Done, values: Values) -> Iterator[Finding]:
     if isinstance(done.command, ManualCommand):
-        if done.command.command_b64 is not None and not _is_base64(done.command.command_b64):
-            yield found("bad-command", (*done.path, "command_b64"), "command_b64 has base64 that is not valid")
+        try:
+            manual_text(done.command, values)
+        except BadCommand as error:
+            yield found("bad-command", (*done.path, "command_b64"), f"command_b64 {error}")
         return
     used = {name: Value("string", "text") for _, text in texts_of(done) for name in references(text)}
     problem = _problem(done.command, {**used, **values})
@@ -83,14 +84,6 @@ def _field(command: HttpCommand, values: Values) -> str:
     return "content_b64" if command.content_b64 is not None else "content"
 
 
-def _is_base64(text: str) -> bool:
-    try:
-        base64.b64decode(text, validate=True)
-    except ValueError:
-        return False
-    return True
-
-
 def _targets(view: View, name: str, step: Action) -> Iterator[Finding]:
     if step.targets is None:
         yield found(
@@ -100,9 +93,9 @@ def _targets(view: View, name: str, step: Action) -> Iterator[Finding]:
         target = view.playbook.target_definitions.get(key)
         if target is None or key in view.servers:
             continue
-        address = target.address or {}
-        web = any(str(url).lower().startswith(("http://", "https://")) for url in address.get("url", ()))
-        if not web and not any(address.get(kind) for kind in _HOSTS):
+        try:
+            address_of(target)
+        except BadTarget:
             path = ("workflow", name, "targets", number)
             yield found(
                 "bad-target", path, "the target has no address for HTTP: url with http or https, dname, ipv4 or ipv6"
