@@ -10,11 +10,12 @@ import time
 from pathlib import Path
 
 from benchmarks import figures, report
+from benchmarks.enriching import enriching
 from benchmarks.harness import ROOT, Bench, Row, bench
 from benchmarks.playbooks import playbooks
 
 RESULTS = ROOT / "benchmarks" / "results.md"
-FIGURES = figures.FIGURES | {"playbooks": playbooks}
+FIGURES = figures.FIGURES | {"playbooks": playbooks, "enriching": enriching}
 
 
 def measured(bench: Bench, names: list[str]) -> list[Row]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from connector.actions import find
 from connector.actions.advanced_search import PAGE, Result, page_cursors
-from connector.async_driver import AsyncDriver
+from connector.async_driver import AsyncDriver, Gate
 from connector.check import checked
 from connector.client import Params, Session, veiled
 from connector.errors import SpectraError
@@ -23,11 +23,14 @@ SEARCH: Final = "advanced_search"
 
 
 class AsyncConnector:
-    """Runs actions on one appliance under asyncio; use as an async context manager on one event loop."""
+    """Runs actions on one appliance under asyncio; use as an async context manager on one event loop.
 
-    def __init__(self, settings: Settings) -> None:
+    ``gate`` is awaited before every request, retries included; what it raises is what the action raises.
+    """
+
+    def __init__(self, settings: Settings, *, gate: Gate | None = None) -> None:
         self._session = Session(settings)
-        self._driver = AsyncDriver(self._session.wire)
+        self._driver = AsyncDriver(self._session.wire, gate=gate)
 
     async def run(
         self, name: str, params: Params | None = None, *, operation_id: str | None = None, in_doubt: bool = False

@@ -18,15 +18,19 @@ if TYPE_CHECKING:
     from connector.fast import FastReads
 
 T = TypeVar("T")
+Gate = Callable[[Call], Awaitable[float]]  # waits until a call may go; the seconds that it waited earn their time
 THREADS: Final = 64
 
 
 class AsyncDriver:
-    """Runs plans for one appliance on one event loop."""
+    """Runs plans for one appliance on one event loop; ``gate`` is asked before every request, retries included."""
 
-    def __init__(self, wire: Wire, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self, wire: Wire, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep, gate: Gate | None = None
+    ) -> None:
         self.wire = wire
         self._sleep = sleep
+        self._gate = gate
         self._fast = fast_reads(wire)
         self.blocking = Driver(wire)
         self._threads = ThreadPoolExecutor(THREADS, "spectra")
@@ -58,6 +62,8 @@ class AsyncDriver:
             return None
         if isinstance(step, Judged):
             return self.blocking.perform(step, run)
+        if self._gate is not None and isinstance(step, Call):
+            run.deadline.ends += await self._gate(step)
         if isinstance(step, Call) and step.effect == "read" and self._fast is not None:
             self.wire.health.admit(step)
             return await self._fast.send(step, run.deadline)

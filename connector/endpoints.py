@@ -182,4 +182,13 @@ REMOVE_TAGS: Final = Endpoint(
     lenient=True,
     effect="submit",
 )
+# The vendor's page "Network Threat Intelligence API" documents the 200 only.
+URL_REPUTATION: Final = Endpoint(
+    name="url_reputation",
+    generation="both",
+    method="GET",
+    path="/api/network-threat-intel/url/",
+    meanings=_LOOK_UP,
+    missing_is_answer=True,
+)
 TOKEN: Final = Endpoint(name="token", generation="both", method="POST", path="/api-token-auth/")

@@ -155,7 +155,7 @@ class Settings(Unpickled, BaseModel):
     )
     allow_cloud: bool = Field(
         False,
-        description="Allows what makes a file or URL public: cloud crawling, cloud analysis, cloud sandbox.",
+        description="Allows what shows a file or URL to the cloud: cloud crawling, analysis, sandbox, reputation of a URL.",
     )
     allow_internal_urls: bool = Field(
         False,

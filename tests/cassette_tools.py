@@ -464,6 +464,12 @@ SCENARIOS: Final = (
         ({"hash_value": ABSENT}, "not_found"),
     ),
     *_one(
+        "get_url_reputation",
+        ({"url": SITE}, "suspicious"),
+        ({"url": "https://www.example.com/elsewhere?a=b%20c"}, "unknown"),
+        generations=BOTH,
+    ),
+    *_one(
         "advanced_search", (SEARCH, "malicious"), (_next_page, "goodware"), (SEARCH | {"ticloud": True}, "malicious")
     ),
     *_one("count_search_results", ({"query": "classification:malicious"}, "ok"), generations=("current",)),

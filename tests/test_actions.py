@@ -105,13 +105,13 @@ def test_every_example_on_every_release_and_generation(furnished, action, exampl
         pytest.skip("a plan sends nothing to the endpoint that it names")
     if endpoint is None:
         with pytest.raises((EndpointMissing, ConfigError)):
-            lab.run(action.name, params, api_generation=generation, allow_delete=True)
+            lab.run(action.name, params, api_generation=generation, allow_delete=True, allow_cloud=True)
         return
     if any(params.get(name) for name in endpoint.cannot):
         with pytest.raises(InputRefused, match="cannot honour"):
             lab.run(action.name, params, api_generation=generation)
         return
-    outcome = lab.run(action.name, params, lane=lane, api_generation=generation, allow_delete=True)
+    outcome = lab.run(action.name, params, lane=lane, api_generation=generation, allow_delete=True, allow_cloud=True)
 
     assert outcome.action == action.name
     assert outcome.branch in action.branches
@@ -135,7 +135,7 @@ def test_every_example_on_every_release_and_generation(furnished, action, exampl
 @pytest.mark.parametrize("release", RELEASES)
 def test_auto_never_sends_to_an_endpoint_that_the_release_does_not_have(furnished, release):
     lab = furnished(release)
-    with lab.connector(allow_delete=True) as connector:
+    with lab.connector(allow_delete=True, allow_cloud=True) as connector:
         for action, example in EXAMPLES:
             params = prepared(lab, action, dict(example.params))
             if action.name == "count_search_results" and release == "9.1":
@@ -150,7 +150,8 @@ def test_auto_never_sends_to_an_endpoint_that_the_release_does_not_have(furnishe
 def test_what_an_outcome_says_to_do_next_can_be_done(furnished, action):
     lab = furnished()
     for example in action.examples:
-        outcome = lab.run(action.name, prepared(lab, action, dict(example.params)), allow_delete=True)
+        params = prepared(lab, action, dict(example.params))
+        outcome = lab.run(action.name, params, allow_delete=True, allow_cloud=True)
         steps = 0
         while outcome.next is not None and steps < 5:
             lab.tell("clock", advance=max(1.0, outcome.next.after_seconds))
@@ -204,6 +205,27 @@ class TestVerdicts:
             assert (outcome.status, outcome.branch) == ("not_found", "not_found"), action
             assert (outcome.verdicts, outcome.stix) == ((), None)
 
+    @pytest.mark.parametrize("word", ["malicious", "suspicious", "goodware", "unknown"])
+    def test_the_branch_of_a_url_is_its_classification(self, lab, word):
+        lab.load(url=URL, classification=word)
+
+        outcome = lab.run("get_url_reputation", {"url": URL}, allow_cloud=True)
+
+        assert (outcome.status, outcome.branch, outcome.result.classification) == ("success", word, word)
+        assert outcome.verdicts[0].subject.value == URL
+        types = {thing["type"] for thing in outcome.stix["objects"]}
+        assert ("indicator" in types) == (word in {"malicious", "suspicious"})
+        assert "url" in types
+
+    @pytest.mark.parametrize("answer", ["404", "empty"])
+    def test_a_url_without_a_classification_is_not_found(self, lab, answer):
+        lab.switch(url_nobody_knows=answer)
+
+        outcome = lab.run("get_url_reputation", {"url": URL}, allow_cloud=True)
+
+        assert (outcome.status, outcome.branch, outcome.verdicts) == ("not_found", "not_found", ())
+        assert (outcome.result.found, outcome.stix) == (False, None)
+
     def test_the_worst_of_several_decides(self, lab):
         for number, word in enumerate(("goodware", "suspicious", "unknown")):
             lab.load(sha1=f"{number:040x}", classification=word)
@@ -250,6 +272,8 @@ STATES = {
         2,
     ),
     "no quota, localonly false": ({"cloud_quota": 0}, "get_classification", CLOUD, BOTH, QuotaError, 429, 2),
+    "no quota, a URL": ({"cloud_quota": 0}, "get_url_reputation", LINK, BOTH, QuotaError, 429, 2),
+    "no cloud, a URL": ({"cloud_available": False}, "get_url_reputation", LINK, BOTH, ServerError, 503, 3),
     "no cloud, a look-up": (
         *({"cloud_available": False}, "get_ticloud_reputation", {"hash_value": NOBODY}, BOTH, ServerError, 503, 3),
     ),
@@ -293,7 +317,12 @@ class TestStates:
             if {"file", "confirm", "fields"} & set(example.params) or action.name == "count_search_results":
                 continue
             with pytest.raises(AuthError) as refused:
-                waiting.run(action.name, example.params, token="0123456789abcdef", api_generation=generation)
+                waiting.run(
+                    *(action.name, example.params),
+                    token="0123456789abcdef",
+                    api_generation=generation,
+                    allow_cloud=True,
+                )
 
             assert (refused.value.status, exit_code(refused.value)) == (403, 3)
 
@@ -400,6 +429,35 @@ class TestPrivacy:
         assert refused.value.violations[0].pointer == "/url"
         assert lab.requests == []
 
+    def test_a_url_is_looked_up_in_the_cloud_only_where_the_setting_allows_it(self, lab):
+        with pytest.raises(InputRefused, match="set allow_cloud") as refused:
+            lab.run("get_url_reputation", LINK)
+        assert [violation.pointer for violation in refused.value.violations] == ["/url"]
+        assert lab.requests == []
+
+        lab.run("get_url_reputation", LINK, allow_cloud=True)
+
+        assert [query["url"] for query in lab.ledger["cloud_queries"]] == [LINK["url"]]
+        assert (lab.ledger["submissions"], lab.ledger["reanalyses"]) == ([], [])
+
+    @pytest.mark.parametrize(
+        ("params", "words"),
+        [
+            ({"url": "http://192.168.1.1/"}, "internal host"),
+            ({"url": "https://wiki.corp.example.net/"}, "private zone"),
+            ({"url": "https://user:pass@www.example.com/"}, "user name or password"),
+            ({"url": "https://www.example.com/reset?token=6f1ed002ab5595859014"}, "looks like a secret"),
+            ({"url": "https://www.example.com/", "tlp": "amber"}, "TLP:AMBER"),
+            ({"url": "https://%31.example.com/"}, "percent-encoding"),
+        ],
+    )
+    def test_a_private_url_is_never_looked_up_in_the_cloud(self, lab, params, words):
+        with pytest.raises(InputRefused, match=words) as refused:
+            lab.run("get_url_reputation", params, allow_cloud=True, private_zones=("corp.example.net",))
+
+        assert "6f1ed002ab5595859014" not in str(refused.value)
+        assert lab.requests == []
+
     @pytest.mark.parametrize("action", ["submit_file", "submit_url"])
     @pytest.mark.parametrize("tlp", ["amber", "amber+strict", "red"])
     def test_what_is_marked_never_becomes_public(self, lab, action, tlp):
@@ -427,7 +485,7 @@ class TestPrivacy:
         lab = furnished()
         for action, example in EXAMPLES:
             if action.effect == "read" and action.name not in {"get_url_status", "get_bulk_delete_status"}:
-                lab.run(action.name, example.params)
+                lab.run(action.name, example.params, allow_cloud=True)
 
         assert (lab.ledger["reanalyses"], lab.ledger["submissions"], lab.ledger["deletes"]) == ([], [], [])
         assert lab.ledger["tag_changes"] == []
@@ -532,6 +590,16 @@ class Truths:
     def a_hash_that_the_cloud_does_not_know(self):
         is_not_found(self.run("get_ticloud_reputation", {"hash_value": NOBODY}))
 
+    def a_url_that_the_cloud_knows(self):
+        outcome = self.run("get_url_reputation", {"url": URL})
+        is_found(outcome, "suspicious")
+        assert (outcome.result.third_parties.total, outcome.result.top_threats[0].riskscore) == (20, 7)
+
+    def a_url_that_the_cloud_does_not_know(self):
+        outcome = self.run("get_url_reputation", {"url": "https://www.example.com/elsewhere"})
+        assert outcome.branch in {"unknown", "not_found"}
+        assert outcome.result.analysis is None
+
     def a_report(self):
         outcome = self.run("get_report", {"hash_values": [SHA1, NOBODY]})
         is_found(outcome, "malicious")
@@ -625,7 +693,7 @@ def test_what_is_so_is_so_under_every_unknown(furnished, switch, value, generati
     lab.tell("samples", generate=130, seed=1)
     lab.switch(**{switch: value})
 
-    with lab.connector(api_generation=generation, allow_delete=True) as connector:
+    with lab.connector(api_generation=generation, allow_delete=True, allow_cloud=True) as connector:
         truths = Truths(lab, connector, generation)
         for name in TRUTHS:
             holds_or_is_told(getattr(truths, name), CLEAR_ERRORS.get((switch, value, name.replace("_", " "))))

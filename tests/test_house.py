@@ -59,6 +59,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "submitting.*",
         *("server", "server.*"),
         *("playbooks", "playbooks.*"),
+        *("enrichment", "enrichment.*"),
     ),
     "7 command line": ("cli", "cli.*"),
 }
@@ -132,6 +133,21 @@ NEIGHBOURS: dict[tuple[str, str], str] = {
     ("contract", "playbooks.library"): "the manifest lists the playbooks",
     ("contract", "playbooks.cacao"): "their pages are made of them",
     ("contract", "playbooks.drawing.describe"): "as above",
+    ("enrichment.order", "check"): "what a model refuses is told in the same words",
+    ("enrichment.running", "async_client"): "look-ups are actions of a connector",
+    ("enrichment.plugs", "client"): "what the settings say of STIX",
+    ("enrichment.webhook", "server.bodies"): "events are posted to the action server, by its rules",
+    ("enrichment.webhook", "server.keys"): "as above",
+    ("enrichment.webhook", "server.openapi"): "as above",
+    ("enrichment.webhook", "server.problems"): "as above",
+    ("enrichment.webhook", "server.told"): "as above",
+    ("enrichment.report.charts", "playbooks.drawing.markup"): "markup whose every argument is escaped",
+    ("enrichment.report.page", "playbooks.drawing.markup"): "as above",
+    ("enrichment.report.page", "playbooks.drawing.page_facts"): "one look for the pages of runs",
+    ("enrichment.report.page", "playbooks.drawing.page_parts"): "as above",
+    ("enrichment.report.style", "playbooks.drawing.style"): "as above",
+    ("enrichment.report.style", "playbooks.drawing.page_style"): "as above",
+    ("enrichment.report.words", "playbooks.drawing.page_facts"): "as above",
     ("directory", "check"): "the parameters of every submission are checked once, before the first file",
 }
 # Packages and files that are one idea in several rooms: the first may import the others, and these each other.
@@ -141,6 +157,7 @@ ROOMS = {
     "directory": "submitting",
     "server": "server.",
     "playbooks": "playbooks.",
+    "enrichment": "enrichment.",
     "cli": "cli.",
 }
 
@@ -153,7 +170,10 @@ BORDERS: dict[str, set[str]] = {
     "stix2patterns": {"playbooks.conditions", "playbooks.linting.compared"},
     "uvicorn": {"server.run", "server.protocol"},
     "h11": {"server.protocol"},
-    "prometheus_client": {"server.metrics"},
+    "prometheus_client": {"server.metrics", "enrichment.measures"},
+    "redis": {f"enrichment.redis_streams.{name}" for name in ("link", "group", "source", "cache", "sink", "limiter")},
+    "confluent_kafka": {f"enrichment.kafka_topics.{name}" for name in ("link", "failing", "source", "sink")},
+    "taxii2client": {"enrichment.sinks.taxii"},
     "python_multipart": {"server.forms"},
     "dbos": {"playbooks.durable.engine", "playbooks.durable.runs"},
 }

@@ -12,6 +12,7 @@ NAMES: Final = (
     "submit_url",
     "get_ticloud_reputation",
     "get_classification",
+    "get_url_reputation",
     "advanced_search",
     "count_search_results",
     "bulk_delete",

@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "schema": ("actions", "Print the schemas of an action."),
     "submit-dir": ("submit_dir", "Submit every file of a directory."),
     "journal": ("journal", "List, show and resolve submissions and deletions."),
+    "enrich": ("enrich", "Enrich SIEM events with verdicts, as a stream."),
     "serve": ("serve", "Serve the actions over HTTP."),
     "playbook": ("playbook", "Check playbooks, run them durably, and see what became of them."),
     "doctor": ("doctor", "Check settings, TLS, token and endpoints."),

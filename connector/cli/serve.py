@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ from connector.errors import ConfigError
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
+    from connector.server.application import Alongside
     from connector.server.keys import Keys, Scope
     from connector.server.run import Place, Running
 
@@ -34,6 +36,12 @@ _OPTIONS: Final = (
     click.option("--tls-key", type=click.Path(path_type=Path), help="PEM file of its key."),
     click.option("--insecure-http", is_flag=True, help="Serve another host without TLS: keys and files are readable."),
     click.option("--runs", metavar="STATE", help="Serve /runs of this state, to see and approve playbook runs."),
+    click.option(
+        "--enrich",
+        "enrich",
+        type=click.Path(path_type=Path),
+        help="TOML file of an enrichment: POST /events takes events for it.",
+    ),
     click.option(
         "--log",
         default="text",
@@ -98,6 +106,7 @@ def _serve(
     tls_key: Path | None,
     insecure_http: bool,
     runs: str | None,
+    enrich: Path | None,
     **rest: Any,
 ) -> None:
     limits = {name: rest.pop(name) for name in ("max_body", "max_concurrent", "log")}
@@ -106,14 +115,22 @@ def _serve(
 
     place = Place(host=host, port=port, drain_seconds=drain, tls=_tls(tls_cert, tls_key))
     _require_private(place, insecure_http=insecure_http)
+    settings = settings_from(**rest, roots=())
     keys, routes = _keys(key_file), _routes(runs)
+    alongside: Alongside = nullcontext
+    if enrich is not None:
+        from connector.enrichment.serving import Posted, order_from
+
+        posted = Posted(settings, order_from(enrich))
+        routes, alongside = [*routes, posted.route], posted.running
     serve_until_signal(
-        settings_from(**rest, roots=()),
+        settings,
         ready=_ready(keys),
         keys=keys,
         place=place,
         routes=routes,
         options=Options(**limits),
+        alongside=alongside,
     )
 
 

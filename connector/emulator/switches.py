@@ -82,6 +82,9 @@ class Switches:
     """A hash the cloud does not know: 404, or 200 with an empty object."""
     cloud_data_source: str = "TICLOUD"
     """`data_source` of a verdict that came from the cloud; captures only show `LOCAL`."""
+    url_nobody_knows: Literal["unknown", "404", "empty"] = "unknown"
+    """A URL the cloud does not know: 200 with the classification unknown and no analysis, which a capture of 2023 may
+    show; 404, or 200 with an empty object."""
     vocabulary_case: Literal["documented", "lower", "upper", "capitalized"] = "documented"
     """Letters of classification words; `documented` is lowercase, and uppercase in the old classification."""
 

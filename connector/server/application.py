@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, Final
 
 from starlette.applications import Starlette
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -30,15 +31,21 @@ from connector.server.spool import Spool
 from connector.server.told import paths_of
 from connector.settings import Settings
 
+Alongside = Callable[[], AbstractAsyncContextManager[None]]
 _OF_THE_CALLER: Final = (InputRefused, ConfigError, StateError)  # these say nothing about the appliance
 
 
 def application(
-    settings: Settings, keys: Keys, *, routes: Sequence[BaseRoute] = (), options: Options = DEFAULT
+    settings: Settings,
+    keys: Keys,
+    *,
+    routes: Sequence[BaseRoute] = (),
+    options: Options = DEFAULT,
+    alongside: Alongside = nullcontext,
 ) -> Starlette:
     """The ASGI application of one appliance; ``routes`` are served beside its own, with the same errors and limits.
 
-    Those that are a ``ToldRoute`` are in the OpenAPI document, too.
+    Those that are a ``ToldRoute`` are in the OpenAPI document, too. ``alongside`` is open for as long as the server.
 
     A path in ``file`` is taken below ``settings.file_roots`` only; left out, that is nowhere. What a route may need is
     ``request.app.state``: ``connector`` (an AsyncConnector), ``settings``, ``keys``, ``options``, ``metrics``.
@@ -51,6 +58,7 @@ def application(
     made.router.redirect_slashes = False
     made.state.keys, made.state.options, made.state.metrics = keys, options, counted
     made.state.settings, made.state.roots = settings, settings.file_roots or ()
+    made.state.alongside = alongside
     made.state.told, made.state.failure = json.dumps(paths_of(routes)), None
     return made
 
@@ -79,9 +87,25 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             raise
         async with connector:
             state.connector, state.spool, state.readiness = connector, spool, Readiness(connector)
-            yield
+            async with _alongside(state):
+                yield
     finally:
         await spool.close()
+
+
+@asynccontextmanager
+async def _alongside(state: State) -> AsyncIterator[None]:
+    """What runs beside the requests; what keeps it from starting keeps the server from it."""
+    beside = state.alongside()
+    try:
+        await beside.__aenter__()
+    except SpectraError as error:
+        state.failure = error
+        raise
+    try:
+        yield
+    finally:
+        await beside.__aexit__(None, None, None)
 
 
 async def hashes(request: Request) -> Response:

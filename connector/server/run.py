@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from connector.errors import ConfigError, SpectraError
-from connector.server.application import application
+from connector.server.application import Alongside, application
 from connector.server.keys import DEFAULT_SCOPES, Keys, Scope, generated
 from connector.server.options import DEFAULT, Options
 from connector.server.protocol import HEAD_BYTES, Protocol
@@ -99,6 +99,7 @@ def serving(
     scopes: Iterable[Scope] = DEFAULT_SCOPES,
     options: Options = DEFAULT,
     drain_seconds: int = 1,
+    alongside: Alongside = nullcontext,
 ) -> Iterator[Running]:
     """Serve on loopback from a thread until the block ends; without keys one is made, with these scopes.
 
@@ -106,7 +107,7 @@ def serving(
         SpectraError: where the settings cannot be used, or the port is taken.
     """
     plain, keys = _keys(keys, scopes)
-    app = application(settings, keys, routes=routes, options=options)
+    app = application(settings, keys, routes=routes, options=options, alongside=alongside)
     up = threading.Event()
     with _listening(Place(port=port, drain_seconds=drain_seconds)) as (listener, url):
         server = _Server(_config(app, Place(drain_seconds=drain_seconds)), app, up.set)
@@ -131,6 +132,7 @@ def serve_until_signal(
     place: Place | None = None,
     routes: Sequence[BaseRoute] = (),
     options: Options = DEFAULT,
+    alongside: Alongside = nullcontext,
 ) -> None:
     """Serve in the foreground until SIGINT or SIGTERM; ``ready`` is called when requests are taken.
 
@@ -142,7 +144,8 @@ def serve_until_signal(
     """
     place = place or Place()
     plain, keys = _keys(keys, scopes)
-    app = application(settings, keys, routes=routes, options=replace(options, open_metrics=is_loopback(place.host)))
+    told = replace(options, open_metrics=is_loopback(place.host))
+    app = application(settings, keys, routes=routes, options=told, alongside=alongside)
     with _listening(place) as (listener, url):
         server = _Server(_config(app, place), app, lambda: ready(Running(url, plain)))
         with _stopped_by_signals(server):

@@ -370,3 +370,16 @@ def test_bodies_of_tags(analyst: Analyst, sample: str) -> None:
         assert analyst.post(path, json=wrong).status_code == 400
     assert analyst.get(f"/api/tag/{NOBODY}/").status_code == 404
     assert analyst.get(f"/api/tag/{'0' * 128}/").status_code == 404
+
+
+def test_a_url_that_nobody_knows(analyst: Analyst) -> None:
+    path = "/api/network-threat-intel/url/?url=http%3A%2F%2Fwww.example.com%2F"
+    assert body_of(analyst, path)["classification"] == "unknown"
+    analyst.lab("switches", vocabulary_case="upper")
+    assert body_of(analyst, path)["classification"] == "UNKNOWN"
+    analyst.lab("switches", url_nobody_knows="empty")
+    assert body_of(analyst, path) == {}
+    analyst.lab("switches", url_nobody_knows="404")
+    assert analyst.get(path).status_code == 404
+    assert analyst.get("/api/network-threat-intel/url/").status_code == 400
+    assert [query["url"] for query in analyst.ledger()["cloud_queries"]] == ["http://www.example.com/"] * 4

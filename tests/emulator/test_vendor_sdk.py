@@ -114,6 +114,18 @@ def test_it_follows_a_url_to_its_report(appliance: RunningAppliance, sdk: Any) -
         sdk.check_submitted_url_status("999")
 
 
+def test_it_looks_a_url_up(appliance: RunningAppliance, sdk: Any) -> None:
+    url = "http://example.com/a?b=c%20d&e=f"
+    load(appliance, url=url, classification="malicious", threat_name="Win32.Trojan.Delf")
+    report = sdk.network_url_report(url).json()
+    assert (report["requested_url"], report["classification"]) == (url, "malicious")
+    assert report["analysis"]["top_threats"][0]["threat_name"] == "Win32.Trojan.Delf"
+    nobody = sdk.network_url_report("http://example.org/").json()
+    assert (nobody["classification"], "analysis" in nobody) == ("unknown", False)
+    with pytest.raises(BadRequestError):
+        sdk.network_url_report("ftp://example.org/")
+
+
 def test_it_classifies(appliance: RunningAppliance, sdk: Any) -> None:
     load(appliance, sha1="1" * 40, classification="malicious", cloud=True, local=False)
     body = sdk.get_classification_v3("1" * 40, av_scanners=True).json()

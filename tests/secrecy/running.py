@@ -36,6 +36,7 @@ PARAMS: Final[Mapping[str, dict[str, Any]]] = {
     "submit_url": {"url": "http://127.0.0.1:9/a?b=c", "archive_password": ARCHIVE_PASSWORD},
     "get_ticloud_reputation": {"hash_value": SHA1},
     "get_classification": {"hash_value": SHA1},
+    "get_url_reputation": {"url": "https://www.example.com/a?b=c"},
     "advanced_search": {"query": "classification:malicious", "limit": 5},
     "count_search_results": {"query": "classification:malicious"},
     "bulk_delete": {"hash_values": [SHA1], "plan": True},
@@ -65,6 +66,8 @@ def play(world: World, scene: Scene, action: str, lane: str, search: Search) -> 
     """Run it, and search whatever came out; gives what it ended with."""
     world.as_new()
     given = {"token": TOKEN, "allow_delete": True, "allow_internal_urls": True, "state": str(world.state / "journal")}
+    if action == "get_url_reputation":  # without it nothing is sent
+        given["allow_cloud"] = True
     if action == "submit_url":  # the current endpoint takes no archive password
         given["api_generation"] = "legacy"
     settings = Settings(**given | scene.settings(world))

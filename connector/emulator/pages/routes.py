@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from connector.emulator.pages import access, classification, deletion, lists, search, submissions, tags
+from connector.emulator.pages import access, classification, deletion, lists, network, search, submissions, tags
 from connector.emulator.pages.exchange import Handler
 from connector.emulator.switches import Switches
 
@@ -53,6 +53,7 @@ PAGES = (
     Page("/api/samples/v2/list/", {"POST": lists.summary}),
     Page("/api/samples/v2/list/details/", {"POST": lists.details}),
     Page("/api/samples/v2/analyze_bulk/", {"POST": lists.analyze_bulk}),
+    Page("/api/network-threat-intel/url/", {"GET": network.url_reputation}),
     Page("/api/tag/{hash}/", {"GET": tags.get_tags, "POST": tags.add_tags, "DELETE": tags.remove_tags}),
 )
 _SEGMENTS = {"{hash}": r"(?P<hash>[0-9A-Za-z]+)", "{id}": r"(?P<id>[^/]+)"}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from connector.emulator.product.clock import fine_stamp
+from connector.emulator.product.ledger import hidden_userinfo
 from connector.emulator.product.refusals import CloudUnavailable
 from connector.emulator.product.sample import Sample
 from connector.emulator.product.state import Product
@@ -34,12 +35,22 @@ def classify(product: Product, any_hash: str, *, local_only: bool) -> Answered |
 
 def ask_cloud(product: Product, any_hash: str, *, local_too: bool) -> Sample | None:
     """Spend one query. When the day's are spent, a hash the appliance has is answered from there alone."""
+    if product.resources.cloud_available and local_too and not product.quota.left(product.resources.cloud_quota):
+        return None
+    _spend(product, "hash_value", any_hash)
+    return product.cloud.find(any_hash)
+
+
+def ask_about_url(product: Product, url: str) -> Sample | None:
+    """Spend one query. The cloud knows of a URL what the lab loaded for it, and of every other one nothing."""
+    _spend(product, "url", hidden_userinfo(url))
+    return product.sites.get(url)
+
+
+def _spend(product: Product, kind: str, asked: str) -> None:
     if not product.resources.cloud_available:
         raise CloudUnavailable("Spectra Intelligence API error: Unauthorized.")
     if not product.quota.left(product.resources.cloud_quota):
-        if local_too:
-            return None
         raise product.quota.refusal()
     product.quota.spend()
-    product.ledger.cloud_queries.append({"at": fine_stamp(product.clock.now()), "hash_value": any_hash})
-    return product.cloud.find(any_hash)
+    product.ledger.cloud_queries.append({"at": fine_stamp(product.clock.now()), kind: asked})

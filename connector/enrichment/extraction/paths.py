@@ -1,0 +1,101 @@
+"""From dotted paths with rules to one rule for an event, which looks at the members on these paths and no others."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from connector.enrichment.extraction.rules import Hits, Rule
+
+
+@dataclass(slots=True)
+class _Branch:
+    """What is looked at in a value: rules for itself, and branches for its members."""
+
+    rules: list[Rule] = field(default_factory=list)
+    members: dict[str, "_Branch"] = field(default_factory=dict)
+
+
+def joined(rows: Iterable[tuple[str, Rule]]) -> Rule:
+    """One rule that follows every path from the event; the path "" is the event itself.
+
+    Lists on the way are walked. A name with dots (``{"file.hash": {"md5": ..}}``) is the same as objects within each
+    other, as it is in Elasticsearch. What is found comes in the order of the rows, but for paths that share a start.
+    """
+    root = _Branch()
+    for path, rule in rows:
+        branch = root
+        for name in path.split(".") if path else ():
+            branch = branch.members.setdefault(name, _Branch())
+        branch.rules.append(rule)
+    return _rule(root)
+
+
+def _rule(branch: _Branch) -> Rule:
+    rules = [*branch.rules, *([_following(branch)] if branch.members else [])]
+    if len(rules) == 1:
+        return rules[0]
+    return lambda value, hits: sum([rule(value, hits) for rule in rules])
+
+
+def _following(branch: _Branch) -> Rule:
+    """The rule for an object with members, or a list of such."""
+    members = [(name, _rule(below)) for name, below in branch.members.items()]
+    dotted = frozenset(_dotted(branch))
+    if len(members) == 1:
+        return _following_one(*members[0], dotted)
+
+    def rule(node: Any, hits: Hits) -> int:
+        if type(node) is not dict:
+            return _each(rule, node, hits)
+        bad = 0
+        for name, below in members:
+            if name in node:
+                bad += below(node[name], hits)
+        return bad if not dotted or dotted.isdisjoint(node) else bad + rule(_parted(node, dotted), hits)
+
+    return rule
+
+
+def _following_one(name: str, below: Rule, dotted: frozenset[str]) -> Rule:
+    """The same for one member, which is most often there: then dots are not looked for."""
+
+    def rule(node: Any, hits: Hits) -> int:
+        if type(node) is not dict:
+            return _each(rule, node, hits)
+        if name in node:
+            return below(node[name], hits)
+        return 0 if dotted.isdisjoint(node) else rule(_parted(node, dotted), hits)
+
+    return rule
+
+
+def _each(rule: Rule, node: Any, hits: Hits) -> int:
+    return sum([rule(each, hits) for each in node if type(each) is dict]) if type(node) is list else 0
+
+
+def _dotted(branch: _Branch, before: str = "") -> Iterator[str]:
+    """Every name with dots in it that may stand for a start of a path below this branch."""
+    for name, below in branch.members.items():
+        if before:
+            yield before + name
+        yield from _dotted(below, f"{before}{name}.")
+
+
+def _parted(node: dict[str, Any], dotted: frozenset[str]) -> dict[str, Any]:
+    """The members with dotted names, as objects within each other; of two values for one place, the first."""
+    made: dict[str, Any] = {}
+    for name, value in node.items():
+        if name not in dotted:
+            continue
+        *way, last = name.split(".")
+        place = made
+        for step in way:
+            below = place.get(step, {})
+            if type(below) is not dict:
+                break
+            place[step] = place = dict(below)  # a copy: it may be the event's own
+        else:
+            there = place.setdefault(last, value)
+            if isinstance(there, dict) and isinstance(value, dict):
+                place[last] = {**value, **there}
+    return made
