@@ -29,11 +29,12 @@ MOST = 900.0
 
 
 def event(number: int, distinct: int) -> bytes:
-    """An ECS event of about 350 bytes."""
+    """An ECS event of about 350 bytes, as a shipper writes it."""
     value = sha1(b"%d" % (number % distinct)).hexdigest()
     return json.dumps(
         {
             "@timestamp": f"2026-01-01T00:00:{number % 60:02d}.000Z",
+            "ecs": {"version": "9.0.0"},
             "event": {"kind": "event", "category": ["file"], "sequence": number},
             "host": {"name": f"workstation-{number % 977}", "os": {"family": "windows"}},
             "process": {"pid": number % 65536, "name": "chrome.exe"},
@@ -79,17 +80,19 @@ def enrich(url: str, folder: str, source: str, output: str, count: int, more: li
     return {"rate": count / wall, "wall": wall, "cpu": cpu, "peak": after.ru_maxrss / 1024, "summary": summary}
 
 
-def stdlib_loop(source: str, output: str, count: int, distinct: int) -> Measured:
-    """The same loop with the standard library's json, and a dict for a cache."""
-    known = {
-        sha1(b"%d" % n).hexdigest(): {"indicator": {"type": "file", "provider": "x" * 400}} for n in range(distinct)
-    }
+def stdlib_loop(source: str, output: str, count: int, seeded: str) -> Measured:
+    """The same loop with the standard library's json, a dict for a cache, and the very same enrichments."""
+    known = {}
+    with Path(seeded).open("rb") as lines:
+        for line in lines:
+            value = json.loads(line)
+            known[value["file"]["hash"]["sha1"]] = value["threat"]["enrichments"][0]
     began = time.perf_counter()
     with Path(source).open("rb") as read, Path(output).open("wb") as write:
         for line in read:
             value = json.loads(line)
             value["threat"] = {"enrichments": [known[value["file"]["hash"]["sha1"]]]}
-            write.write(json.dumps(value).encode() + b"\n")
+            write.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")
     return {"rate": count / (time.perf_counter() - began)}
 
 
@@ -123,7 +126,8 @@ def cached(bench: Bench) -> list[Row]:
     seed = events(bench.folder / "seed.ndjson", distinct, distinct)
     url, folder = bench.url("plain"), str(bench.folder / "cached-state")
     at = {"url": url, "folder": folder, "more": ["--action", "get_classification"]}
-    child("enriching:enrich", source=str(seed), output=str(bench.folder / "seeded"), count=distinct, **at)
+    seeded = str(bench.folder / "seeded")
+    child("enriching:enrich", source=str(seed), output=seeded, count=distinct, **at)
     output = str(bench.folder / "cached.out")
     modes = {
         "spectra enrich": lambda: child("enriching:enrich", source=str(source), output=output, count=count, **at),
@@ -132,11 +136,11 @@ def cached(bench: Bench) -> list[Row]:
             source=str(source),
             output=str(bench.folder / "loop.out"),
             count=count,
-            distinct=distinct,
+            seeded=seeded,
         ),
     }
     got = in_rounds(bench, 5, modes, "rate")
-    _require_order(source, Path(output))
+    _require_order(Path(output), bench.folder / "loop.out")
     rate, times = middle(got["spectra enrich"], "rate"), ratio(got["spectra enrich"], got["json loop"], "rate")
     text = f"{rate:,.0f}/s ({count:,} events, start and exit included)"
     return [
@@ -151,11 +155,12 @@ def cached(bench: Bench) -> list[Row]:
     ]
 
 
-def _require_order(source: Path, output: Path) -> None:
-    with source.open("rb") as asked, output.open("rb") as told:
-        for before, after in zip(asked, told, strict=True):
-            if not after.startswith(before.rstrip()[:-1]) or b'"enrichments"' not in after:
-                raise AssertionError("the output is not the input in its order, with enrichments")
+def _require_order(ours: Path, theirs: Path) -> None:
+    """Both outputs are the same events in the same order, with the same enrichments but for the time of the look-up."""
+    with ours.open("rb") as one, theirs.open("rb") as other:
+        for n, (left, right) in enumerate(zip(one, other, strict=True)):
+            if left[:300] != right[:300] or (n % 997 == 0 and json.loads(left) != json.loads(right)):
+                raise AssertionError("the outputs are not the same")
 
 
 def uncached(bench: Bench) -> list[Row]:

@@ -155,7 +155,7 @@ class Settings(Unpickled, BaseModel):
     )
     allow_cloud: bool = Field(
         False,
-        description="Allows what shows a file or URL to the cloud: cloud crawling, analysis, sandbox, reputation of a URL.",
+        description="Allows what shows files or URLs to the cloud: crawling, analysis, sandbox, URL reputation.",
     )
     allow_internal_urls: bool = Field(
         False,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
-from connector.cli.failure import OK, wants_json
+from connector.cli.failure import OK, report, wants_json
 from connector.cli.setting import setting_options, settings_from
 from connector.enrichment.order import (
     STANDARD,
@@ -23,7 +23,7 @@ from connector.enrichment.order import (
     ShownName,
     read_order,
 )
-from connector.errors import InputRefused, Violation
+from connector.errors import InputRefused, SpectraError, StateError, Violation
 
 if TYPE_CHECKING:
     from connector.enrichment.counts import Counts
@@ -109,20 +109,30 @@ def enrich(
     only = choices.pop("only") or None
     order = read_order({**choices, "only": only, "ordered": not unordered})
     settings = settings_from(url, token, config, assigned)
-    counts = asyncio.run(_run(settings, order, metrics, quiet=quiet))
+    try:
+        counts = asyncio.run(_run(settings, order, metrics, {"summary": summary, "html": html}, quiet=quiet))
+    except SpectraError as error:
+        if order.output != STANDARD or as_json:
+            raise
+        return report(error, as_json=False)  # standard output is for events
     _tell(
         counts, summary, html, quiet=quiet, as_json=as_json or (order.output != STANDARD and wants_json(forced=False))
     )
     return OK
 
 
-async def _run(settings: "Settings", order: Order, metrics: str | None, *, quiet: bool) -> "Counts":
+async def _run(
+    settings: "Settings", order: Order, metrics: str | None, reports: dict[str, Path | None], *, quiet: bool
+) -> "Counts":
     """Run it to its end with progress and metrics; the first signal stops it in order, the second at once."""
     from connector.cli.enrich_view import following
     from connector.enrichment.measures import serve
-    from connector.enrichment.running import assembled, require_possible
+    from connector.enrichment.running import assembled, require_folder, require_possible
 
     require_possible(order, settings)
+    for name, path in reports.items():
+        if path is not None:
+            require_folder(name, path)
     async with assembled(settings, order) as made:
         with ExitStack() as stack:
             if metrics:
@@ -153,14 +163,22 @@ def _tell(counts: "Counts", path: Path | None, html: Path | None, *, quiet: bool
 
     told = summary(counts)
     if path is not None:
-        path.write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        _write("summary", path, json.dumps(told, ensure_ascii=False, indent=2) + "\n")
     if html is not None:
         from connector.enrichment.report.page import summary_page
 
-        html.write_text(summary_page(told), "utf-8")
+        _write("html", html, summary_page(told))
     if as_json:
         click.echo(json.dumps(told, ensure_ascii=False))
     elif not quiet:
         from connector.enrichment.report.table import show
 
         show(told)
+
+
+def _write(name: str, path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as problem:
+        why = problem.strerror or type(problem).__name__
+        raise StateError(f"{name}: the run is at its end, but this file cannot be written: {why}") from None

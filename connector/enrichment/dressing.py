@@ -6,32 +6,46 @@ Pure but for the memory of recent findings, which makes the common case two look
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from connector.enrichment.extraction import Read
 from connector.enrichment.look_ups import OVER_QUOTA, Answer
 from connector.enrichment.memory import Recent
-from connector.enrichment.ports import Format
+from connector.enrichment.ports import Closing, Format
 from connector.enrichment.values import Batch, Failure, Finding, Found, Known, Output
 
 End = Literal["enriched", "without_subject", "not_found", "over_quota", "not_shown"]
+_new: Final = tuple.__new__  # a named tuple without the way through its own __new__
+PLAIN: Final[Mapping[str, Any]] = {"": None}  # stands for members that are not looked at again, and take much memory
+CLOSE: Final = ord("}")
 WORST: Final[dict[Known, int]] = {"not_found": 0, "goodware": 1, "unknown": 2, "suspicious": 3, "malicious": 4}
 
 
 class Told(NamedTuple):
-    """A finding as it is told of one field; ``once`` is set when its document was written."""
+    """A finding as told of one field; ``closing`` is its piece with all that ends an event, if the format has that."""
 
     piece: bytes
     known: Known
     until: float
+    closing: bytes
+
+
+class Ready(NamedTuple):
+    """The line of an event of one subject, and what is known of that."""
+
+    line: bytes
+    known: Known
 
 
 @dataclass(slots=True)
 class Prepared:
-    """A batch that was read: for each event what it names, and the subjects that nothing recent is known of."""
+    """A batch that was read: for each event what it names, and the subjects that nothing recent is known of.
+
+    An event of which everything is known already is its line; None is a line that is no event.
+    """
 
     batch: Batch
-    entries: list[Read | Failure | None]
+    entries: list[Read | Ready | Failure | None]
     told: dict[Found, Told | Failure]
     missing: dict[str, list[Found]]
     malformed: int = 0
@@ -60,28 +74,54 @@ class Dresser:
     shown: frozenset[Known]
     recent: Recent[Found, Told]
     written: Recent[bytes, bool]
+    closing: Closing | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.closing = self.form if isinstance(self.form, Closing) else None
 
     def prepare(self, batch: Batch, now: float) -> Prepared:
-        """Read a batch; what is recent is told already, the rest is ``missing``."""
+        """Read a batch; what is recent is told already, the rest is ``missing``.
+
+        The common case, an event of one recent subject in a format that closes it, is ready here: most of the work.
+        """
         made = Prepared(batch, [], {}, {})
-        read, told, entries, recent = self.read, made.told, made.entries, self.recent
-        broken = batch.broken or {}
+        read, add, recent, young = self.read, made.entries.append, self.recent, self.recent.young
+        members, broken = self.closing.members if self.closing else (), batch.broken or {}
+        free = self.closing is not None or not self.form.keeps_events
+        named = malformed = 0
         for number, raw in enumerate(batch.events):
             entry = broken[number] if number in broken else read(raw)
-            entries.append(entry)
-            if entry is None or isinstance(entry, Failure):
-                continue
-            made.malformed += entry.malformed
-            made.named += len(entry.found)
-            for found in entry.found:
-                if found in told:
-                    continue
-                known = recent.get(found)
-                if known is not None and known.until > now:
-                    told[found] = known
-                elif found not in made.missing.setdefault(found.subject, []):
-                    made.missing[found.subject].append(found)
+            if type(entry) is Read:
+                text, event, every, wrong = entry
+                malformed += wrong
+                named += len(every)
+                for member in members:
+                    if member in event:
+                        break
+                else:
+                    if len(every) == 1:
+                        known = young.get(every[0]) or recent.get(every[0])
+                        if known is not None and known[2] > now and known[3] and text[-1] == CLOSE:
+                            add(_new(Ready, (text[:-1] + known[3], known[1])))
+                            continue
+                    if free:
+                        entry = _new(Read, (text, PLAIN, every, wrong))
+                if every:
+                    self._look_for(every, made, now)
+            add(entry)
+        made.named, made.malformed = named, malformed
         return made
+
+    def _look_for(self, every: Sequence[Found], made: Prepared, now: float) -> None:
+        """What is recent of these is told, the rest is missing."""
+        for found in every:
+            if found in made.told:
+                continue
+            known = self.recent.get(found)
+            if known is not None and known.until > now:
+                made.told[found] = known
+            elif found not in made.missing.setdefault(found.subject, []):
+                made.missing[found.subject].append(found)
 
     def tell(self, prepared: Prepared, answers: Mapping[str, Answer]) -> None:
         """Take in what was found of the missing subjects."""
@@ -96,37 +136,43 @@ class Dresser:
 
     def _told(self, found: Found, finding: Finding) -> Told:
         wanted = finding.verdict is not None and finding.known in self.shown
-        return Told(self.form.render(found, finding) if wanted else b"", finding.known, finding.until)
+        piece = self.form.render(found, finding) if wanted else b""
+        closing = self.closing.closing(piece) if piece and self.closing else b""
+        return Told(piece, finding.known, finding.until, closing)
 
     def dress(self, prepared: Prepared) -> tuple[Output, Tally]:
         """The lines of a batch whose every subject is told, and how its events ended."""
         tally = Tally(len(prepared.entries), prepared.malformed)
         lines: list[bytes] = []
         origins: list[int] = []
-        told, keep = prepared.told, self.form.keeps_events
+        verdicts: list[Known] = []
+        told = prepared.told
         for number, entry in enumerate(prepared.entries):
-            if entry is None:
-                tally.read -= 1  # the header of a list is no event
-                continue
-            if isinstance(entry, Failure):
-                tally.dead[number] = entry
-                continue
-            if entry.found:
-                pieces = self._pieces(number, [told[found] for found in entry.found], tally)
-                if pieces:
-                    made = self.form.dress(entry.raw, entry.event, pieces)
-                    lines += made
-                    origins += [number] * len(made)
-                    continue
-                if number in tally.dead:
-                    continue
-            else:
-                tally.ends["without_subject"] += 1
-            if keep:
-                lines.append(entry.raw)
+            if type(entry) is Ready:
+                lines.append(entry[0])
+                verdicts.append(entry[1])
                 origins.append(number)
+            elif isinstance(entry, Read):
+                made = self._event(number, entry, [told[found] for found in entry.found], tally)
+                lines += made
+                origins += [number] * len(made)
+            elif isinstance(entry, Failure):
+                tally.dead[number] = entry
+            else:
+                tally.read -= 1  # the header of a list is no event
+        tally.ends["enriched"] += len(verdicts)
+        tally.verdicts.update(verdicts)
         tally.lines = len(lines)
         return Output(prepared.batch, lines, origins), tally
+
+    def _event(self, number: int, entry: Read, told: Sequence[Told | Failure], tally: Tally) -> Sequence[bytes]:
+        """The lines of any event; how it ended goes to the tally."""
+        pieces = self._pieces(number, told, tally) if told else ()
+        if not told:
+            tally.ends["without_subject"] += 1
+        if pieces:
+            return self.form.dress(entry.raw, entry.event, pieces)
+        return (entry.raw,) if self.form.keeps_events and number not in tally.dead else ()
 
     def _pieces(self, number: int, told: Sequence[Told | Failure], tally: Tally) -> Sequence[bytes]:
         """What to add to an event, or the documents of it; how it ended goes to the tally."""
@@ -146,7 +192,11 @@ class Dresser:
         entry = prepared.entries[number]
         if number in tally.dead or entry is None or isinstance(entry, Failure):
             return
-        end, known = _ending([prepared.told[found] for found in entry.found])
+        end: End | Failure = "enriched"
+        if isinstance(entry, Ready):
+            known = entry.known
+        else:
+            end, known = _ending([prepared.told[found] for found in entry.found])
         if isinstance(end, Failure):
             return
         tally.ends[end] -= 1

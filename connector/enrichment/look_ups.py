@@ -1,7 +1,7 @@
 """A finding for each subject: from the cache, or from the appliance, asked once however many events wait for it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, runtime_checkable
@@ -33,7 +33,7 @@ URL_ACTION: Final = "get_url_reputation"
 OVER_QUOTA: Final = Failure("over_quota", "the budget of look-ups is used up for now; the event passes through")
 _OF_THE_SUBJECT: Final = (InputRefused, BadRequest, MalformedResponse, ResponseMismatch, ResponseTooLarge)
 _AWAY: Final = (Unreachable, ServerError, CapacityError, QuotaError, CircuitOpen, UnexpectedResponse)
-LEASE: Final = 30.0  # seconds for which another worker may be at a look-up
+LEASE: Final = 10.0  # seconds after which a look-up of a worker that died is another's; the living renew theirs
 POLL: Final = 0.05
 QUOTA_SECONDS: Final = 900.0  # a used-up quota does not mend itself within seconds
 PUT: Final = 64  # findings written to the cache at once
@@ -86,6 +86,11 @@ class LookUps:
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._fresh: list[Finding] = []
         self._workers: list[asyncio.Task[None]] = []
+        self._claims: set[str] = set()
+        self._renewing: asyncio.Task[None] | None = None
+        self._proven: set[str] = set()
+        self._proving = asyncio.Lock()
+        self._cause: SpectraError | None = None
 
     async def find(self, subjects: Sequence[str]) -> dict[str, Answer]:
         """What is known of each subject.
@@ -108,6 +113,7 @@ class LookUps:
             for subject in mine:
                 self._forget(subject)
             await self._keep(least=1)
+            await self._release(self._claims.intersection(mine))
 
     def _forget(self, subject: str) -> None:
         future = self._flying.pop(subject, None)
@@ -141,11 +147,26 @@ class LookUps:
         ours = await self._cache.claim(subjects, LEASE)
         if not ours:
             return ours
+        self._claims |= ours
         meanwhile = await self._cache.get(tuple(ours))
         self._resolved(meanwhile, ())
-        if meanwhile:
-            await self._cache.release(tuple(meanwhile))
+        await self._release(meanwhile)
+        if self._claims and (self._renewing is None or self._renewing.done()):
+            self._renewing = asyncio.get_running_loop().create_task(self._renew())
         return ours
+
+    async def _renew(self) -> None:
+        """Keep what is claimed, however long the permits for it take."""
+        while self._claims and isinstance(self._cache, Shared):
+            await asyncio.sleep(LEASE / 3)
+            await self._cache.claim(tuple(self._claims), LEASE)
+
+    async def _release(self, subjects: Iterable[str]) -> None:
+        """Let other workers ask about these."""
+        given = [subject for subject in subjects if subject in self._claims]
+        self._claims.difference_update(given)
+        if given and isinstance(self._cache, Shared):
+            await self._cache.release(given)
 
     async def _wait_for_others(self, subjects: Sequence[str]) -> list[str]:
         """Look into the cache until the others are done, or until they have had time enough to be asked after."""
@@ -184,6 +205,8 @@ class LookUps:
                     raise
                 if not future.done():
                     future.set_result(answer)
+                if isinstance(answer, Failure):
+                    await self._release((subject,))  # a finding is released when it is in the cache
         except SpectraError:
             pass  # it is in the future of the subject, from where the run ends
         finally:
@@ -193,7 +216,7 @@ class LookUps:
         while True:
             begun = self._wall()
             try:
-                outcome = await self._connector.run(*self._question(subject))
+                outcome = await self._run(*self._question(subject))
             except _OF_THE_SUBJECT as error:
                 self._counts.failed(error.code)
                 if isinstance(error, InputRefused) and is_url(subject):
@@ -209,12 +232,28 @@ class LookUps:
             else:
                 return await self._found(subject, outcome, begun)
 
+    async def _run(self, name: str, params: dict[str, Any]) -> Outcome:
+        """Run an action; the first goes alone, as it finds out what the appliance has, for all that come after."""
+        if name in self._proven:
+            return await self._connector.run(name, params)
+        async with self._proving:
+            if name not in self._proven:
+                outcome = await self._connector.run(name, params)
+                self._proven.add(name)
+                return outcome
+        return await self._connector.run(name, params)
+
     async def _hold(self, error: SpectraError) -> None:
         """Have all workers wait; raise the error where waiting is of no use, or has lasted too long."""
         self._counts.failed(error.code)
         if isinstance(error, TlsError) or (isinstance(error, ApplianceRefused) and not error.retryable):
             raise error
-        seconds = self._patience.failed(error)
+        if not isinstance(error, CircuitOpen):
+            self._cause = error
+        try:
+            seconds = self._patience.failed(error)
+        except CircuitOpen:
+            raise self._cause or error from None  # an open circuit only repeats that something failed before
         await self._limiter.pause(seconds)
         await self._sleep(seconds)
 
@@ -238,8 +277,7 @@ class LookUps:
             return
         fresh, self._fresh = self._fresh, []
         await self._cache.put(fresh)
-        if isinstance(self._cache, Shared):
-            await self._cache.release([finding.subject for finding in fresh])
+        await self._release([finding.subject for finding in fresh])
 
     async def close(self) -> None:
         """Stop the look-ups under way; what was found is kept."""
@@ -247,3 +285,7 @@ class LookUps:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
         await self._keep(least=1)
+        await self._release(tuple(self._claims))
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)

@@ -19,7 +19,8 @@ from connector.errors import SpectraError, Unreachable
 
 T = TypeVar("T")
 IDLE: Final = 0.2  # seconds without a batch after which what was written is made durable
-DRAIN: Final = 8.0  # seconds that what is under way may take when the run is stopped
+LAST: Final = 1.0  # seconds after that for what was found to leave
+DRAIN: Final = 7.0  # seconds that what is under way may take when the run is stopped
 
 
 class Letters(Protocol):
@@ -47,7 +48,7 @@ class Options:
     """``ahead`` batches are inside at most; what was written is made durable every ``settle`` seconds."""
 
     ordered: bool = True
-    ahead: int = 8
+    ahead: int = 4
     settle: float = 1.0
 
 
@@ -93,6 +94,7 @@ class Pipeline:
     _open_to_more: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
     _given_up: asyncio.Event = field(default_factory=asyncio.Event)
+    _pushing: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         self._room = asyncio.Semaphore(self.options.ahead)
@@ -113,6 +115,8 @@ class Pipeline:
         self._given_up.set()
         for task in self._finding:
             task.cancel()
+        if self._pushing is not None:  # a write to somebody who does not read may never end
+            asyncio.get_running_loop().call_later(LAST, self._pushing.cancel)
 
     async def run(self, state: dict[str, Any] | None = None) -> None:
         """Run to the end of the source, or until ``stop``; ``state`` is what the checkpoint holds.
@@ -121,15 +125,19 @@ class Pipeline:
             SpectraError: what ended the run early; what was settled stays so, and the same command goes on from there.
         """
         await self._open(state or {})
-        both = asyncio.create_task(self._pull()), asyncio.create_task(self._push())
+        pulling, pushing = asyncio.create_task(self._pull()), asyncio.create_task(self._push())
+        self._pushing = pushing
         try:
-            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                task.result()
+            await asyncio.wait((pulling, pushing), return_when=asyncio.FIRST_COMPLETED)
+            if pulling.done():
+                pulling.result()
+            await asyncio.wait((pushing,))  # its end is the run's; one that gave up leaves a pull that waits for room
+            if not (pushing.cancelled() and self._given_up.is_set()):
+                pushing.result()
         finally:
-            for task in (*both, *self._finding):
+            for task in (pulling, pushing, *self._finding):
                 task.cancel()
-            await asyncio.gather(*both, *self._finding, return_exceptions=True)
+            await asyncio.gather(pulling, pushing, *self._finding, return_exceptions=True)
             await self.parts.look_ups.close()
 
     async def _open(self, state: dict[str, Any]) -> None:
@@ -137,6 +145,8 @@ class Pipeline:
         await self.parts.letters.open(state.get("dead"))
         self._position = self._taken = state.get("position")
         await self.parts.source.open(self._position)
+        if self.parts.keeper is not None and not state:  # or what a killed run wrote would pass for somebody else's
+            self._keep(await self._patiently(self.parts.sink.sync), await self.parts.letters.sync())
         self._settled_at = self.parts.wall()
 
     async def _pull(self) -> None:
@@ -185,7 +195,7 @@ class Pipeline:
         ended = False
         while not ended or self._inside:
             try:
-                inside = await asyncio.wait_for(self._arrived.get(), IDLE if self._unsettled else None)
+                inside = await self._next()
             except TimeoutError:
                 await self._settle_when_whole()
                 continue
@@ -200,6 +210,13 @@ class Pipeline:
             if self.parts.wall() - self._settled_at >= self.options.settle:
                 await self._settle_when_whole()
         await self._settle()
+
+    async def _next(self) -> Inside | None:
+        """The next that arrived; TimeoutError when nothing does, and something is to be settled."""
+        if not self._arrived.empty():
+            return self._arrived.get_nowait()
+        async with asyncio.timeout(IDLE if self._unsettled else None):
+            return await self._arrived.get()
 
     async def _is_ready(self, inside: Inside) -> bool:
         """Wait for the findings of a batch; False when the run was stopped and they did not come in time."""
@@ -227,8 +244,9 @@ class Pipeline:
         if tally.dead:
             await self.parts.letters.write(prepared.batch, tally.dead)
         self.parts.counts.add_batch(tally, answered=prepared.named, refused=refused)
-        self._unsettled.append(prepared.batch)
         self._position = prepared.batch.position
+        prepared.batch.events = []  # they are out; what is kept until it is settled must not grow with the speed
+        self._unsettled.append(prepared.batch)
 
     async def _sent(self, prepared: Prepared, output: Output, tally: Tally) -> int:
         """Write to the sink, which may be away for a while; what it refuses goes to the dead letters."""
@@ -244,12 +262,16 @@ class Pipeline:
         if not self._unsettled:
             return
         sink, dead = await self._patiently(parts.sink.sync), await parts.letters.sync()
+        self._keep(sink, dead)
+        batches, self._unsettled = self._unsettled, []
+        await self._patiently(lambda: parts.source.done(batches))
+
+    def _keep(self, sink: Any, dead: Any) -> None:
+        parts = self.parts
         if parts.keeper is not None:
             position = self._position if self.options.ordered else self._taken
             state = {"position": position, "sink": sink, "dead": dead, "header": parts.header()}
             parts.keeper.save(state | {"counts": parts.counts.as_dict()})
-        batches, self._unsettled = self._unsettled, []
-        await self._patiently(lambda: parts.source.done(batches))
 
     async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do something over and over while the other side is away."""

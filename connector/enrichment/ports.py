@@ -128,3 +128,15 @@ class Packing(Protocol):
     def refused(self, status: int, body: bytes) -> list[tuple[int, str]]:
         """What an answer of success says was not taken all the same: the place in the body, and why."""
         ...
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A format of events whose one piece can be told at the end of an event that has none of ``members``."""
+
+    @property
+    def members(self) -> tuple[str, ...]: ...
+
+    def closing(self, piece: bytes) -> bytes:
+        """What takes the place of the closing brace of an object that is not empty; same as ``dress`` would do."""
+        ...

@@ -26,7 +26,7 @@ from connector.enrichment.turns import Turns
 from connector.errors import ConfigError
 from connector.settings import Settings
 
-REMEMBERED: Final = 4096
+REMEMBERED: Final = 5120
 WRITTEN: Final = 32768
 
 
@@ -140,17 +140,39 @@ def _checkpoint(order: Order, settings: Settings, source: Source | None) -> Chec
     return Checkpoint(plugs.state_place(settings) / f"{name}.checkpoint")
 
 
+def require_folder(name: str, path: Path) -> None:
+    """Refuse a file that is to be written into a folder that is not there.
+
+    Raises:
+        ConfigError: naming the option.
+    """
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"{name}: the folder of this file is not there; make it, or name a file in another one")
+
+
 def require_possible(order: Order, settings: Settings) -> None:
-    """Refuse, before anything is opened, a file that is not there (one that is followed may come later) and URLs that
-    may not be looked up.
+    """Refuse what cannot be, before anything is opened.
+
+    That is a file that is not there (one that is followed may come later), a folder that is missing, and URLs that may
+    not be looked up.
 
     Raises:
         ConfigError: naming the option.
     """
     if plugs.is_file(order.source) and not order.follow and not Path(order.source).exists():
         raise ConfigError("input: there is no file of this name; name one, or - for standard input")
+    output = order.output if plugs.is_file(order.output) else None
+    for name, place in (("output", output), ("dead_letter", order.dead_letter), ("checkpoint", order.checkpoint)):
+        if place is not None:
+            require_folder(name, Path(place))
+    if plugs.is_file(order.source) and plugs.is_file(order.output) and _same(order.source, order.output):
+        raise ConfigError("output: this is the file that events are read from; name another one")
     if order.urls and not settings.allow_cloud:
         raise ConfigError(
             "urls: looking a URL up shows it to the vendor's cloud, which the setting allow_cloud must allow",
             hint="set allow_cloud to true, or leave --urls away",
         )
+
+
+def _same(source: str, output: str) -> bool:
+    return Path(output).exists() and Path(source).exists() and Path(output).samefile(source)

@@ -5,130 +5,191 @@ answered loses nothing; the same key, or the same body, gives its events the sam
 """
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from connector.enrichment.codec import dumps, loads
-from connector.enrichment.values import Batch
-from connector.errors import InputRefused, SpectraError, StateError, Violation
-from connector.server.bodies import JSON, media_of, read_all, wrong_media
-from connector.server.keys import allow, required
-from connector.server.openapi import SECURED, problems
-from connector.server.problems import refused
+from connector.enrichment.bodies import Body, body_of
+from connector.enrichment.memory import Recent
+from connector.enrichment.values import Batch, Failure
+from connector.errors import Happened, InputRefused, SpectraError, Violation
+from connector.server.bodies import IN_A_THREAD, JSON, media_of, read_all, wrong_media
+from connector.server.keys import require
+from connector.server.openapi import OPERATION_PATTERN, SECURED, problems
+from connector.server.problems import Problem, Refused, own
 from connector.server.told import ToldRoute
 
 NDJSON: Final = "application/x-ndjson"
 WAITING: Final = 16  # requests whose events wait for their turn; more are told to come again
-IDLE: Final = 0.5
+WAITING_BYTES: Final = 64 << 20  # of their bodies; one alone may be larger
+MOST: Final = 1000  # events of one batch
+KEYS: Final = 4096  # recent keys whose events are known again
+NOTICE: Final = 0.25  # seconds after which those who wait see that the server is to stop
+LATER: Final = 60.0  # seconds after which it is worth asking whether a run that ended was started again
+
+
+@dataclass(slots=True, eq=False)
+class _Post:
+    """The events of one request, ``left`` batches of which are not out; the answer says why not, or is None."""
+
+    name: str
+    body: Body
+    answer: asyncio.Future[Problem | None]
+    left: int
 
 
 class Webhook:
-    """A source, and the route that feeds it."""
+    """A source, and the route that feeds it. ``longest`` are the bytes that an event may have.
+
+    ``stopping`` is called when a sender waits while the server is to stop, again and again.
+    """
 
     origin = "webhook"
 
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[Batch] = asyncio.Queue(WAITING)
-        self._answers: dict[int, asyncio.Future[None]] = {}
+    def __init__(self, longest: int) -> None:
+        self.opened = asyncio.Event()
+        self.stopping: Callable[[], None] = lambda: None
+        self._longest = longest
+        self._queue: asyncio.Queue[_Post | None] = asyncio.Queue()
+        self._bytes = 0
+        self._parts: dict[int, _Post] = {}
+        self._unanswered: set[_Post] = set()
         self._number = 0
-        self._stopped = asyncio.Event()
-        self._failure: SpectraError | None = None
+        self._known: Recent[str, str] = Recent(KEYS)
+        self._stopped = False
+        self._failure: BaseException | None = None
 
     def route(self) -> ToldRoute:
         return ToldRoute("POST", "/events", self.take, _OPERATION)
 
     async def open(self, position: Any) -> None:
-        """Nothing to open: whoever sends keeps what was not answered."""
+        """There is no place to go on from: whoever sends keeps what was not answered."""
+        self.opened.set()
 
     async def batches(self) -> AsyncIterator[Batch | None]:
-        while not self._stopped.is_set():
-            try:
-                yield await asyncio.wait_for(self._queue.get(), IDLE)
-            except TimeoutError:
-                yield None
+        """The events of one request after the other; after ``stop`` those that were taken before."""
+        while (post := await self._queue.get()) is not None:
+            self._bytes -= post.body.size
+            for start in range(0, len(post.body.events), MOST):
+                self._number += 1
+                self._parts[self._number] = post
+                yield self._batch(post, start)
+
+    def _batch(self, post: _Post, start: int) -> Batch:
+        events = post.body.events[start : start + MOST]
+        ids = [f"{post.name}-{n}" for n in range(start, start + len(events))]
+        told = f"the event is longer than {self._longest:,} bytes, which max_line can raise"
+        broken = {n: Failure("too_long", told) for n, event in enumerate(events) if len(event) > self._longest}
+        return Batch(events, self._number, self.origin, start, ids=ids, broken=broken or None)
 
     def stop(self) -> None:
-        self._stopped.set()
-        while not self._queue.empty():
-            self.fail(StateError("the server is stopping; these events were not taken"), self._queue.get_nowait())
+        if not self._stopped:
+            self._stopped = True
+            self._queue.put_nowait(None)
 
     async def done(self, batches: Sequence[Batch]) -> None:
         for batch in batches:
-            future = self._answers.pop(batch.position, None)
-            if future is not None and not future.done():
-                future.set_result(None)
+            post = self._parts.pop(batch.position)
+            post.left -= 1
+            if not post.left:
+                self._tell(post, None)
 
-    def fail(self, error: SpectraError, *batches: Batch) -> None:
-        """Tell the senders of these batches, or of all, that their events are not out."""
-        for position in [batch.position for batch in batches] or list(self._answers):
-            future = self._answers.pop(position, None)
-            if future is not None and not future.done():
-                future.set_exception(error)
+    def end(self, failure: BaseException | None = None) -> None:
+        """The run is over: take no more, and tell those who wait that their events may not be out."""
+        self._stopped, self._failure = True, failure
+        for post in tuple(self._unanswered):
+            self._tell(post, _ended(failure, taken=True))
 
-    def refuse(self, error: SpectraError) -> None:
-        """Take no more: the run behind it ended."""
-        self._failure = error
-        self.fail(error)
+    def _tell(self, post: _Post, problem: Problem | None) -> None:
+        self._unanswered.discard(post)
+        if not post.answer.done():
+            post.answer.set_result(problem)
 
     async def close(self) -> None:
-        self.fail(StateError("the server stopped before these events were out"))
+        self.end(self._failure)
 
     async def take(self, request: Request) -> Response:
         """POST /events: NDJSON, or a JSON array of events, or one event."""
-        allow(required(request), "read")
-        events = await _events(request)
-        if not events:
-            return JSONResponse({"events": 0})
-        self._number += 1
-        name = request.headers.get("idempotency-key") or hashlib.sha256(b"\n".join(events)).hexdigest()[:32]
-        ids = [f"{name}-{n}" for n in range(len(events))]
-        batch = Batch(events, self._number, self.origin, ids=ids)
-        future = self._answers[batch.position] = asyncio.get_running_loop().create_future()
-        try:
-            self._offer(batch)
-            await future
-        finally:
-            self._answers.pop(batch.position, None)
-            with suppress(asyncio.CancelledError):
-                _ = future.exception() if future.done() else None
-        return JSONResponse({"events": len(events)})
+        sender, media, key = require(request, "read").name, _media(request), _key(request)
+        body = await _body(request, lines=media == NDJSON)
+        if body.events:
+            post = self._offered(body, f"{sender}/{key}" if key else None)
+            while not post.answer.done():
+                await asyncio.wait((post.answer,), timeout=NOTICE)
+                if request.app.state.readiness.stopping:
+                    self.stopping()
+            problem = post.answer.result()
+            if problem is not None:
+                raise Refused(problem)
+        return JSONResponse({"events": len(body.events)})
 
-    def _offer(self, batch: Batch) -> None:
-        if self._failure is not None:
-            raise self._failure.with_traceback(None)
-        if self._stopped.is_set():
-            raise refused("stopping", "the server is stopping; nothing was done", hint="send them again later")
-        try:
-            self._queue.put_nowait(batch)
-        except asyncio.QueueFull:
-            raise refused(
-                "overloaded",
-                "too many events wait for their enrichment; these were not taken",
-                retry_after=1.0,
-                hint="send them again a little later",
-            ) from None
+    def _offered(self, body: Body, key: str | None) -> _Post:
+        if self._stopped:
+            raise Refused(_ended(self._failure, taken=False))
+        waiting = self._queue.qsize()
+        if waiting >= WAITING or (waiting and self._bytes + body.size > WAITING_BYTES):
+            raise Refused(_OVERLOADED)
+        if key is not None:
+            self._require_same(key, body)
+        post = _Post(key or body.digest, body, asyncio.get_running_loop().create_future(), -(-len(body.events) // MOST))
+        self._bytes += body.size
+        self._unanswered.add(post)
+        self._queue.put_nowait(post)
+        return post
+
+    def _require_same(self, key: str, body: Body) -> None:
+        """Other events under the same ids would be taken for these, and lost."""
+        if self._known.get(key) not in {None, body.digest}:
+            told = "belongs to other events, which came before; give these a key of their own"
+            raise InputRefused.of([Violation("/operation_id", told)])
+        self._known.put(key, body.digest)
 
 
-async def _events(request: Request) -> list[bytes]:
-    """The events of a body, each as it came where it is a line; those of an array are written anew."""
+def _media(request: Request) -> str:
     media = media_of(request)
     if media not in {JSON, NDJSON}:
         raise wrong_media(NDJSON, JSON)
-    body = await read_all(request)
-    if media == NDJSON:
-        return [line for line in body.split(b"\n") if line.strip()]
-    try:
-        value = loads(body)
-    except ValueError:
-        raise InputRefused.of([Violation("", "must be JSON in UTF-8: an array of events, or one event")]) from None
-    if isinstance(value, list):
-        return [dumps(event) for event in value]
-    return [body.replace(b"\n", b" ").replace(b"\r", b" ")]
+    return media
+
+
+async def _body(request: Request, *, lines: bool) -> Body:
+    data = await read_all(request)
+    if len(data) > IN_A_THREAD:
+        return await asyncio.to_thread(body_of, data, lines=lines)
+    return body_of(data, lines=lines)
+
+
+def _key(request: Request) -> str | None:
+    values = request.headers.getlist("idempotency-key")
+    if len(values) > 1 or not all(re.fullmatch(OPERATION_PATTERN, value) for value in values):
+        told = "must be one text of 1 to 128 letters, digits and . _ : - that begins with a letter or a digit"
+        raise InputRefused.of([Violation("/operation_id", f"{told} (the header Idempotency-Key)")])
+    return values[0] if values else None
+
+
+_OVERLOADED: Final = own(
+    "overloaded",
+    "too many events wait for their enrichment; these were not taken",
+    retry_after=1.0,
+    hint="send them again a little later",
+)
+
+
+def _ended(failure: BaseException | None, *, taken: bool) -> Problem:
+    """Why events are not out: always a status that has senders come again, as the events are as good as before."""
+    outcome: Happened = "unknown" if taken else "not_sent"
+    told = "some of these events may be out" if taken else "these events were not taken"
+    again = "send them again when the server is up again; they have the same ids then"
+    if failure is None:
+        return own("stopping", f"the server is stopping; {told}", outcome=outcome, retry_after=1.0, hint=again)
+    if isinstance(failure, SpectraError):
+        why = f"the enrichment ended; {told}: {failure.message}"
+        return own("not_ready", why, outcome=outcome, retry_after=LATER, hint=failure.hint or again)
+    return own("defect", f"the enrichment ended by a defect of its own; {told}", outcome=outcome, hint=again)
 
 
 _TAKEN: Final = {"type": "object", "required": ["events"], "properties": {"events": {"type": "integer", "minimum": 0}}}
@@ -136,9 +197,18 @@ _OPERATION: Final[dict[str, Any]] = {
     "operationId": "enrich_events",
     "summary": "Enrich events",
     "description": "Answered when the events are written where the server was told to write them, so that what is "
-    "not answered 200 can be sent again. The same Idempotency-Key, or the same body, gives the same event ids.",
+    "not answered 200 can be sent again. Lines that are no event are in the dead-letter file then.",
     "tags": ["enrichment"],
     "x-required-scope": "read",
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "Names these events: the same key again gives them the same ids. Left out, what they are "
+            "names them, so that the same events have the same ids.",
+            "schema": {"type": "string", "pattern": OPERATION_PATTERN},
+        }
+    ],
     "requestBody": {
         "required": True,
         "content": {
@@ -147,5 +217,5 @@ _OPERATION: Final[dict[str, Any]] = {
         },
     },
     "responses": {"200": {"description": "How many events are out.", "content": {JSON: {"schema": _TAKEN}}}}
-    | problems(SECURED),
+    | problems((*SECURED, 409)),
 }

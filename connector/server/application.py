@@ -31,7 +31,7 @@ from connector.server.spool import Spool
 from connector.server.told import paths_of
 from connector.settings import Settings
 
-Alongside = Callable[[], AbstractAsyncContextManager[None]]
+Alongside = Callable[[], AbstractAsyncContextManager[metrics.More | None]]
 _OF_THE_CALLER: Final = (InputRefused, ConfigError, StateError)  # these say nothing about the appliance
 
 
@@ -45,7 +45,8 @@ def application(
 ) -> Starlette:
     """The ASGI application of one appliance; ``routes`` are served beside its own, with the same errors and limits.
 
-    Those that are a ``ToldRoute`` are in the OpenAPI document, too. ``alongside`` is open for as long as the server.
+    Those that are a ``ToldRoute`` are in the OpenAPI document, too. ``alongside`` is open for as long as the server,
+    and may give metrics that are shown with its own.
 
     A path in ``file`` is taken below ``settings.file_roots`` only; left out, that is nowhere. What a route may need is
     ``request.app.state``: ``connector`` (an AsyncConnector), ``settings``, ``keys``, ``options``, ``metrics``.
@@ -98,7 +99,9 @@ async def _alongside(state: State) -> AsyncIterator[None]:
     """What runs beside the requests; what keeps it from starting keeps the server from it."""
     beside = state.alongside()
     try:
-        await beside.__aenter__()
+        measured = await beside.__aenter__()
+        if measured is not None:
+            state.metrics.add(measured)
     except SpectraError as error:
         state.failure = error
         raise

@@ -1,10 +1,12 @@
 """What a server counts, in the Prometheus text format; each server has a registry of its own."""
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.registry import Collector
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+More: TypeAlias = Collector
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 
@@ -38,6 +40,10 @@ class Metrics:
     def failed(self, code: str) -> None:
         """An action failed on the appliance, or on the way to it."""
         self._errors.labels(code).inc()
+
+    def add(self, more: More) -> None:
+        """Show the metrics of something else, too."""
+        self._registry.register(more)
 
     def text(self) -> bytes:
         return generate_latest(self._registry)

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from connector.enrichment.codec import dumps
-from connector.enrichment.extraction.paths import joined
 from connector.enrichment.extraction.reading import BOM, Read, not_utf8, untouched
 from connector.enrichment.extraction.rules import Hits, Rule, file_rule, hash_rule, own_rule, url_rule
 from connector.enrichment.extraction.subjects import LENGTHS, is_address, is_hash
@@ -34,7 +33,7 @@ class CsvReader:
         self._header: bytes | None = None
         self._columns: list[str] = []
         self._delimiter = ","
-        self._rule: Rule = joined(())
+        self._rule: Rule = _flat(())
 
     @property
     def header(self) -> bytes | None:
@@ -69,13 +68,13 @@ class CsvReader:
         """Take the header; a line that cannot be one is refused, and the next one is tried."""
         try:
             text = line.removeprefix(BOM).decode()
-            made = {delimiter: _cells(text, delimiter) for delimiter in DELIMITERS}
         except UnicodeDecodeError as error:
             return not_utf8(error)
-        except csv.Error:
+        cells, self._delimiter = max(
+            (_tried(text, delimiter) for delimiter in DELIMITERS), key=lambda made: len(made[0])
+        )
+        if not cells:
             return Failure("csv_header", f"the line that names the columns is no CSV: {_BROKEN}")
-        self._delimiter = max(DELIMITERS, key=lambda delimiter: len(made[delimiter]))
-        cells = made[self._delimiter]
         if any(is_hash(cell) or is_address(cell) for cell in cells):
             return Failure(
                 "csv_header", "the first line must name the columns, and holds a hash or a URL; add a header"
@@ -97,6 +96,14 @@ def _cells(line: str, delimiter: str) -> list[str]:
         return [cell.strip(" ") for cell in line.split(delimiter)]
     row = next(csv.reader([line], delimiter=delimiter, strict=True, skipinitialspace=True), [])
     return [cell.strip(" ") for cell in row]
+
+
+def _tried(line: str, delimiter: str) -> tuple[list[str], str]:
+    """The cells of a header by this delimiter, none where its quotes do not allow it."""
+    try:
+        return _cells(line, delimiter), delimiter
+    except csv.Error:
+        return [], delimiter
 
 
 def _distinct(cells: Sequence[str]) -> list[str]:

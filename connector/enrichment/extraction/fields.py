@@ -9,9 +9,9 @@ fingerprints, and IMPHASH, TLSH, ssdeep and the like, which name no file.
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from connector.enrichment.extraction.paths import Row
 from connector.enrichment.extraction.requests import suricata_rule, zeek_rule
 from connector.enrichment.extraction.rules import (
-    Rule,
     file_rule,
     hash_rule,
     observables_rule,
@@ -21,8 +21,6 @@ from connector.enrichment.extraction.rules import (
     windows_rule,
 )
 from connector.enrichment.extraction.shapes import JsonShape
-
-Rows = Iterable[tuple[str, Rule]]
 
 _HASHES: Final = ("sha256", "sha1", "md5", "sha512")
 
@@ -72,63 +70,63 @@ _ZEEK_HASHES: Final = ("sha256", "sha1", "md5")
 _SYSMON: Final = ("Hashes", "Hash")
 
 
-def _ecs(*, urls: bool) -> Iterator[tuple[str, Rule]]:
+def _ecs(*, urls: bool) -> Iterator[Row]:
     for at in _ECS_FILES:
-        yield f"{at}.hash", file_rule(f"{at}.hash", _HASHES)
+        yield Row(f"{at}.hash", file_rule(f"{at}.hash", _HASHES), _HASHES)
     for at in _ECS_URLS if urls else ():
-        yield at, url_rule(at)
+        yield Row(at, url_rule(at))
     for at in _WINLOG:
-        yield at, hash_rule(at)
+        yield Row(at, hash_rule(at))
 
 
-def _ocsf(*, urls: bool) -> Iterator[tuple[str, Rule]]:
+def _ocsf(*, urls: bool) -> Iterator[Row]:
     for at in _OCSF_FILES:
-        yield f"{at}.hashes", prints_rule(f"{at}.hashes")
+        yield Row(f"{at}.hashes", prints_rule(f"{at}.hashes"))
     for at in _OCSF_URLS if urls else ():
-        yield at, url_rule(at)
-    yield "observables", observables_rule("observables", urls=urls)
+        yield Row(at, url_rule(at))
+    yield Row("observables", observables_rule("observables", urls=urls))
 
 
-def _splunk(*, urls: bool) -> Iterator[tuple[str, Rule]]:
+def _splunk(*, urls: bool) -> Iterator[Row]:
     for place in _CIM_PLACES:
         for name in _CIM_HASHES:
-            yield place + name, hash_rule(place + name)
+            yield Row(place + name, hash_rule(place + name))
         if urls:
-            yield f"{place}url", url_rule(f"{place}url")
+            yield Row(f"{place}url", url_rule(f"{place}url"))
 
 
-def _sentinel(*, urls: bool) -> Iterator[tuple[str, Rule]]:
+def _sentinel(*, urls: bool) -> Iterator[Row]:
     for place in ("", "properties"):
         before = f"{place}." if place else ""
         for name in _ASIM_FILES:
-            yield place, file_rule(place, [name + kind for kind in ("SHA256", "SHA1", "MD5", "SHA512")])
+            yield Row(place, file_rule(place, [name + kind for kind in ("SHA256", "SHA1", "MD5", "SHA512")]))
         for name in _ASIM_URLS if urls else ():
-            yield before + name, url_rule(before + name)
+            yield Row(before + name, url_rule(before + name))
     for name in ("FileHash", "FileHashCustomEntity"):
-        yield name, spare_rule(name)
+        yield Row(name, spare_rule(name))
 
 
-def _suricata(*, urls: bool) -> Iterator[tuple[str, Rule]]:
+def _suricata(*, urls: bool) -> Iterator[Row]:
     for at in _EVE_FILES:
-        yield at, file_rule(at, ("sha256", "sha1", "md5"))
+        yield Row(at, file_rule(at, ("sha256", "sha1", "md5")))
     if urls:
-        yield "http", suricata_rule
+        yield Row("http", suricata_rule)
 
 
-def _zeek(*, urls: bool) -> Iterator[tuple[str, Rule]]:
-    yield "", file_rule("", _ZEEK_HASHES)
+def _zeek(*, urls: bool) -> Iterator[Row]:
+    yield Row("", file_rule("", _ZEEK_HASHES))
     if urls:
-        yield "", zeek_rule
+        yield Row("", zeek_rule)
 
 
-def _sysmon(*, urls: bool) -> Iterator[tuple[str, Rule]]:  # Sysmon names no URL; all tables are called alike
+def _sysmon(*, urls: bool) -> Iterator[Row]:  # Sysmon names no URL; all tables are called alike
     for at in ("Event.EventData", "EventData"):
-        yield at, windows_rule(at, _SYSMON)
+        yield Row(at, windows_rule(at, _SYSMON))
     for at in (*_SYSMON, *_WINLOG):
-        yield at, hash_rule(at)
+        yield Row(at, hash_rule(at))
 
 
-def rows(shape: JsonShape, *, urls: bool) -> Rows:
+def rows(shape: JsonShape, *, urls: bool) -> Iterable[Row]:
     """The paths of a shape's fields, each with what takes subjects from it."""
     tables = {
         "ecs": _ecs,

@@ -6,7 +6,7 @@ from typing import Any, Final, get_args
 from connector.enrichment.codec import TooDeep, loads, plain_loads
 from connector.enrichment.extraction.fields import rows
 from connector.enrichment.extraction.lists import ListReader
-from connector.enrichment.extraction.paths import joined
+from connector.enrichment.extraction.paths import REMEMBERED, Row, joined
 from connector.enrichment.extraction.reading import BOM, Read, not_utf8, untouched
 from connector.enrichment.extraction.rules import Hits, Rule, own_rule
 from connector.enrichment.extraction.shapes import JsonShape, shape_of
@@ -66,15 +66,23 @@ def for_shape(shape: JsonShape, *, urls: bool) -> JsonReader:
 def for_any(*, urls: bool) -> JsonReader:
     """A reader that tells the shape of every event by itself."""
     rules: dict[JsonShape, Rule] = {shape: joined(rows(shape, urls=urls)) for shape in get_args(JsonShape)}
-    ecs = rules["ecs"]
+    shapes: dict[tuple[str, ...], Rule] = {}
 
     def rule(event: dict[str, Any], hits: Hits) -> int:
-        return ecs(event, hits) if "ecs" in event else rules[shape_of(event)](event, hits)
+        if "category" in event:  # its value tells, not its name
+            return rules[shape_of(event)](event, hits)
+        names = tuple(event)
+        shape = shapes.get(names)
+        if shape is None:
+            if len(shapes) >= REMEMBERED:
+                shapes.clear()
+            shape = shapes[names] = rules[shape_of(event)]
+        return shape(event, hits)
 
     return JsonReader(rule, ListReader(urls=urls))
 
 
 def for_fields(fields: Sequence[str], *, urls: bool, lines: bool) -> JsonReader:
     """A reader that looks at these fields alone, whatever the shape."""
-    rule = joined((name, own_rule(name, urls=urls)) for name in fields)
+    rule = joined(Row(name, own_rule(name, urls=urls)) for name in fields)
     return JsonReader(rule, ListReader(urls=urls) if lines else None)

@@ -1,32 +1,45 @@
 """From dotted paths with rules to one rule for an event, which looks at the members on these paths and no others."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from connector.enrichment.extraction.rules import Hits, Rule
+
+REMEMBERED: Final = 512  # combinations of names
+_Plan = tuple[tuple[tuple[str, Rule], ...], bool]  # the members to look at, and whether names with dots are there
 
 
 @dataclass(slots=True)
 class _Branch:
-    """What is looked at in a value: rules for itself, and branches for its members."""
+    """What is looked at in a value: rules for itself, of which ``known`` members are, and branches for members."""
 
     rules: list[Rule] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
     members: dict[str, "_Branch"] = field(default_factory=dict)
 
 
-def joined(rows: Iterable[tuple[str, Rule]]) -> Rule:
+class Row(NamedTuple):
+    """A path and the rule for what is there; ``members`` are those that the rule looks at by itself."""
+
+    path: str
+    rule: Rule
+    members: Sequence[str] = ()
+
+
+def joined(rows: Iterable[Row]) -> Rule:
     """One rule that follows every path from the event; the path "" is the event itself.
 
     Lists on the way are walked. A name with dots (``{"file.hash": {"md5": ..}}``) is the same as objects within each
     other, as it is in Elasticsearch. What is found comes in the order of the rows, but for paths that share a start.
     """
     root = _Branch()
-    for path, rule in rows:
+    for row in rows:
         branch = root
-        for name in path.split(".") if path else ():
+        for name in row.path.split(".") if row.path else ():
             branch = branch.members.setdefault(name, _Branch())
-        branch.rules.append(rule)
+        branch.rules.append(row.rule)
+        branch.known.update(row.members)
     return _rule(root)
 
 
@@ -38,22 +51,37 @@ def _rule(branch: _Branch) -> Rule:
 
 
 def _following(branch: _Branch) -> Rule:
-    """The rule for an object with members, or a list of such."""
-    members = [(name, _rule(below)) for name, below in branch.members.items()]
-    dotted = frozenset(_dotted(branch))
+    """The rule for an object with members, or a list of such.
+
+    Streams repeat themselves, so which members of an object are looked at is remembered by the names that it has.
+    """
+    members = {name: _rule(below) for name, below in branch.members.items()}
     if len(members) == 1:
-        return _following_one(*members[0], dotted)
+        return _following_one(*next(iter(members.items())), frozenset(_dotted(branch)))
+    dotted = frozenset(_dotted(branch))
+    plans: dict[tuple[str, ...], _Plan] = {}
 
     def rule(node: Any, hits: Hits) -> int:
         if type(node) is not dict:
             return _each(rule, node, hits)
+        plan = plans.get(tuple(node)) or _planned(plans, node, members, dotted)
         bad = 0
-        for name, below in members:
-            if name in node:
-                bad += below(node[name], hits)
-        return bad if not dotted or dotted.isdisjoint(node) else bad + rule(_parted(node, dotted), hits)
+        for name, below in plan[0]:
+            bad += below(node[name], hits)
+        return bad + rule(_parted(node, dotted), hits) if plan[1] else bad
 
     return rule
+
+
+def _planned(
+    plans: dict[tuple[str, ...], _Plan], node: dict[str, Any], members: dict[str, Rule], dotted: frozenset[str]
+) -> _Plan:
+    """Remember what is looked at in an object with these names."""
+    if len(plans) >= REMEMBERED:
+        plans.clear()
+    there = tuple([(name, below) for name, below in members.items() if name in node])
+    plan = plans[tuple(node)] = there, not dotted.isdisjoint(node)
+    return plan
 
 
 def _following_one(name: str, below: Rule, dotted: frozenset[str]) -> Rule:
@@ -78,6 +106,7 @@ def _dotted(branch: _Branch, before: str = "") -> Iterator[str]:
     for name, below in branch.members.items():
         if before:
             yield before + name
+        yield from (f"{before}{name}.{known}" for known in below.known)
         yield from _dotted(below, f"{before}{name}.")
 
 

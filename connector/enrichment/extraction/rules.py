@@ -13,7 +13,7 @@ from connector.enrichment.values import Found, is_url
 Hits = dict[str, Found]
 Rule = Callable[[Any, Hits], int]
 
-REMEMBERED: Final = 4096  # texts of one field whose meaning is remembered, since streams repeat themselves
+REMEMBERED: Final = 8192  # texts of one field whose meaning is remembered, since streams repeat themselves
 LONGEST_REMEMBERED: Final = 512
 _new: Final = tuple.__new__  # a named tuple without the way through its own __new__
 
@@ -136,11 +136,11 @@ def own_rule(at: str, *, urls: bool) -> Rule:
     hashes, addresses = hash_rule(at), url_rule(at)
 
     def rule(value: Any, hits: Hits) -> int:
-        if type(value) is str and not is_address(value):
-            return hashes(value, hits)
-        if urls:
-            addresses(value, hits)
-        return hashes([text for text in texts(value) if type(text) is not str or not is_address(text)], hits)
+        if type(value) is list:
+            return sum([rule(each, hits) for each in value if type(each) is not list])
+        if type(value) is str and value[:4].lower() == "http" and is_address(value):
+            return addresses(value, hits) if urls else 0
+        return hashes(value, hits)
 
     return rule
 

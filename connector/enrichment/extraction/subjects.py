@@ -21,7 +21,7 @@ _LABELLED: Final = re.compile(r"([A-Za-z0-9-]+)=([^,;\s]*)").findall
 
 def is_hash(value: str, length: int = 0) -> bool:
     """Whether a text is an MD5, SHA-1, SHA-256 or SHA-512 in hexadecimal; with ``length``, one of so many digits."""
-    if len(value) != length and (length or len(value) not in _DIGITS):
+    if len(value) != length if length else len(value) not in _DIGITS:
         return False
     try:
         return 2 * len(_fromhex(value)) == len(value)

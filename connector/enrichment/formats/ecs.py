@@ -38,6 +38,7 @@ class Events:
     appliance: str
     suffix: str = ".ndjson"
     keeps_events: bool = True
+    members: tuple[str, ...] = ("threat", "threat.enrichments")
 
     def render(self, found: Found, finding: Finding) -> bytes:
         told = facts(finding)
@@ -47,9 +48,10 @@ class Events:
 
     def dress(self, raw: bytes, event: Mapping[str, Any], rendered: Sequence[bytes]) -> Sequence[bytes]:
         items = rendered[0] if len(rendered) == 1 else b",".join(rendered)
-        if "threat" in event or "threat.enrichments" in event or not event or raw[-1] != 125:
-            return (append(raw, event, _PATH, items),)
-        return (b"".join((raw[:-1], _BEFORE, items, _AFTER)),)
+        return (append(raw, event, _PATH, items),)
+
+    def closing(self, piece: bytes) -> bytes:
+        return b"".join((_BEFORE, piece, _AFTER))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ USUAL: Final = {
     "max.poll.interval.ms": 900_000,  # a sink may be away for a while without the partitions going from hand to hand
     "queued.max.messages.kbytes": 16_384,  # fetched ahead; 64 MiB if nothing is said
     "reconnect.backoff.max.ms": 2_000,
+    "socket.timeout.ms": 10_000,  # 60 s if nothing is said, which a run that is to end has not
 }
 EMPTY: Final = Failure("empty", "the Kafka record has no value, which marks its key as deleted")
 
@@ -60,7 +61,7 @@ class KafkaSource:
     ) -> None:
         self._address = read_address(address, "source")
         self._group, self._config = group, config
-        self._at_most, self._handover = at_most, handover
+        self._at_most, self._handover = max(2, at_most), handover
         self._ledger = Ledger()
         self._threads = ThreadPoolExecutor(3, "kafka-source")
         self._consumer: Consumer | None = None
@@ -138,7 +139,7 @@ class KafkaSource:
     def _take(self, consumer: Consumer) -> Records | None:
         """What is there now, or None after IDLE seconds; ``consume`` alone would wait for a full batch."""
         first = consumer.poll(IDLE)
-        found = [] if first is None else [first, *consumer.consume(self._at_most, 0)]
+        found = [] if first is None else [first, *consumer.consume(self._at_most - 1, 0)]
         for message in found:
             self._note(message.error())
         mine = [message for message in found if message.error() is None and self._ledger.owns(_partition(message))]
