@@ -6,7 +6,7 @@ Pure but for the memory of recent findings, which makes the common case two look
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, cast
 
 from connector.enrichment.extraction import Read
 from connector.enrichment.look_ups import OVER_QUOTA, Answer
@@ -30,24 +30,19 @@ class Told(NamedTuple):
     closing: bytes
 
 
-class Ready(NamedTuple):
-    """The line of an event of one subject, and what is known of that."""
-
-    line: bytes
-    known: Known
-
-
 @dataclass(slots=True)
 class Prepared:
     """A batch that was read: for each event what it names, and the subjects that nothing recent is known of.
 
-    An event of which everything is known already is its line; None is a line that is no event.
+    An event of one subject that is known already is its line, and ``ready`` holds what is known of each of these; None
+    is a line that is no event.
     """
 
     batch: Batch
-    entries: list[Read | Ready | Failure | None]
+    entries: list[Read | bytes | Failure | None]
     told: dict[Found, Told | Failure]
     missing: dict[str, list[Found]]
+    ready: list[Known] = field(default_factory=list)
     malformed: int = 0
     named: int = 0
 
@@ -85,7 +80,8 @@ class Dresser:
         The common case, an event of one recent subject in a format that closes it, is ready here: most of the work.
         """
         made = Prepared(batch, [], {}, {})
-        read, add, recent, young = self.read, made.entries.append, self.recent, self.recent.young
+        read, add, is_ready = self.read, made.entries.append, made.ready.append
+        recent, young = self.recent, self.recent.young
         members, broken = self.closing.members if self.closing else (), batch.broken or {}
         free = self.closing is not None or not self.form.keeps_events
         named = malformed = 0
@@ -102,7 +98,8 @@ class Dresser:
                     if len(every) == 1:
                         known = young.get(every[0]) or recent.get(every[0])
                         if known is not None and known[2] > now and known[3] and text[-1] == CLOSE:
-                            add(_new(Ready, (text[:-1] + known[3], known[1])))
+                            add(text[:-1] + known[3])
+                            is_ready(known[1])
                             continue
                     if free:
                         entry = _new(Read, (text, PLAIN, every, wrong))
@@ -143,14 +140,17 @@ class Dresser:
     def dress(self, prepared: Prepared) -> tuple[Output, Tally]:
         """The lines of a batch whose every subject is told, and how its events ended."""
         tally = Tally(len(prepared.entries), prepared.malformed)
+        tally.ends["enriched"] += len(prepared.ready)
+        tally.verdicts.update(prepared.ready)
+        entries, told = prepared.entries, prepared.told
+        if len(prepared.ready) == len(entries):
+            tally.lines = len(entries)
+            return Output(prepared.batch, cast("list[bytes]", entries), range(len(entries))), tally
         lines: list[bytes] = []
         origins: list[int] = []
-        verdicts: list[Known] = []
-        told = prepared.told
-        for number, entry in enumerate(prepared.entries):
-            if type(entry) is Ready:
-                lines.append(entry[0])
-                verdicts.append(entry[1])
+        for number, entry in enumerate(entries):
+            if isinstance(entry, bytes):
+                lines.append(entry)
                 origins.append(number)
             elif isinstance(entry, Read):
                 made = self._event(number, entry, [told[found] for found in entry.found], tally)
@@ -160,8 +160,6 @@ class Dresser:
                 tally.dead[number] = entry
             else:
                 tally.read -= 1  # the header of a list is no event
-        tally.ends["enriched"] += len(verdicts)
-        tally.verdicts.update(verdicts)
         tally.lines = len(lines)
         return Output(prepared.batch, lines, origins), tally
 
@@ -193,8 +191,8 @@ class Dresser:
         if number in tally.dead or entry is None or isinstance(entry, Failure):
             return
         end: End | Failure = "enriched"
-        if isinstance(entry, Ready):
-            known = entry.known
+        if isinstance(entry, bytes):
+            known = prepared.ready[sum(isinstance(before, bytes) for before in prepared.entries[:number])]
         else:
             end, known = _ending([prepared.told[found] for found in entry.found])
         if isinstance(end, Failure):

@@ -180,11 +180,16 @@ class Pipeline:
             return
         inside.ready = asyncio.create_task(self._find(inside))
         self._finding.add(inside.ready)
-        inside.ready.add_done_callback(self._finding.discard)
+        inside.ready.add_done_callback(self._looked)
         if self.options.ordered:
             self._arrived.put_nowait(inside)
         else:
             inside.ready.add_done_callback(lambda _: self._arrived.put_nowait(inside))
+
+    def _looked(self, task: asyncio.Task[None]) -> None:
+        self._finding.discard(task)
+        if not task.cancelled():
+            task.exception()  # the first to fail ends the run, and the others have nothing to add
 
     async def _find(self, inside: Inside) -> None:
         missing = inside.prepared.missing

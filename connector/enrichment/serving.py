@@ -4,18 +4,19 @@ import asyncio
 import logging
 import tomllib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from connector.enrichment.measures import Measures
 from connector.enrichment.order import STANDARD, Order, read_order
-from connector.enrichment.running import assembled, require_possible
+from connector.enrichment.running import Enrichment, assembled, require_possible
 from connector.enrichment.webhook import Webhook
 from connector.errors import ConfigError, SpectraError
 from connector.settings import Settings
 
 SETTLE: Final = 0.02  # seconds: a sender waits for its answer
+LOOK: Final = 5.0  # seconds after which it is looked again what is left of the quota
 OF_SOURCES: Final = ("source", "input", "follow", "replay", "group", "consumer", "claim_after")
 _log: Final = logging.getLogger("connector.enrichment")
 
@@ -66,12 +67,14 @@ class Posted:
             self._webhook.stopping = made.pipeline.stop
             task = asyncio.create_task(made.run())
             task.add_done_callback(self._ended)
+            watching = asyncio.create_task(_watch(made))
             try:
                 await self._opened(task)
                 yield Measures(made.counts)
             finally:
                 made.pipeline.stop()
-                await asyncio.wait((task,))
+                watching.cancel()
+                await asyncio.wait((task, watching))
 
     async def _opened(self, task: "asyncio.Task[None]") -> None:
         opened = asyncio.create_task(self._webhook.opened.wait())
@@ -87,3 +90,11 @@ class Posted:
         if failure is not None and self._webhook.opened.is_set():
             told = failure.message if isinstance(failure, SpectraError) else f"a defect, {type(failure).__name__}"
             _log.error("the enrichment of POST /events ended: %s", told)
+
+
+async def _watch(made: Enrichment) -> None:
+    """Keep what is left of the quota among the counts, for whoever looks at the metrics."""
+    while True:
+        with suppress(SpectraError):
+            made.counts.quota_left = await made.left()
+        await asyncio.sleep(LOOK)

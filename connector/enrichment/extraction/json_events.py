@@ -6,13 +6,14 @@ from typing import Any, Final, get_args
 from connector.enrichment.codec import TooDeep, loads, plain_loads
 from connector.enrichment.extraction.fields import rows
 from connector.enrichment.extraction.lists import ListReader
-from connector.enrichment.extraction.paths import REMEMBERED, Row, joined
+from connector.enrichment.extraction.paths import REMEMBERED, Row, joined, members_of
 from connector.enrichment.extraction.reading import BOM, Read, not_utf8, untouched
 from connector.enrichment.extraction.rules import Hits, Rule, own_rule
 from connector.enrichment.extraction.shapes import JsonShape, shape_of
 from connector.enrichment.values import Failure
 
 _new: Final = tuple.__new__
+_Plan = tuple[tuple[str | None, Rule], ...]  # the members to look at; None is the event itself
 
 
 class JsonReader:
@@ -64,20 +65,33 @@ def for_shape(shape: JsonShape, *, urls: bool) -> JsonReader:
 
 
 def for_any(*, urls: bool) -> JsonReader:
-    """A reader that tells the shape of every event by itself."""
+    """A reader that tells the shape of every event by itself.
+
+    Streams repeat themselves: what is looked at in an event is remembered by the names of its members.
+    """
     rules: dict[JsonShape, Rule] = {shape: joined(rows(shape, urls=urls)) for shape in get_args(JsonShape)}
-    shapes: dict[tuple[str, ...], Rule] = {}
+    trees = {shape: members_of(rows(shape, urls=urls)) for shape in get_args(JsonShape)}
+    plans: dict[tuple[str, ...], _Plan] = {}
+
+    def planned(event: dict[str, Any]) -> _Plan:
+        shape = shape_of(event)
+        tree = trees[shape]
+        if tree is None or not tree[1].isdisjoint(event):
+            plan: _Plan = ((None, rules[shape]),)
+        else:
+            plan = tuple([(name, below) for name, below in tree[0].items() if name in event])
+        if len(plans) >= REMEMBERED:
+            plans.clear()
+        if "category" not in event:  # whose value tells the shape, not its name
+            plans[tuple(event)] = plan
+        return plan
 
     def rule(event: dict[str, Any], hits: Hits) -> int:
-        if "category" in event:  # its value tells, not its name
-            return rules[shape_of(event)](event, hits)
-        names = tuple(event)
-        shape = shapes.get(names)
-        if shape is None:
-            if len(shapes) >= REMEMBERED:
-                shapes.clear()
-            shape = shapes[names] = rules[shape_of(event)]
-        return shape(event, hits)
+        plan = plans.get(tuple(event))
+        bad = 0
+        for name, below in planned(event) if plan is None else plan:
+            bad += below(event if name is None else event[name], hits)
+        return bad
 
     return JsonReader(rule, ListReader(urls=urls))
 

@@ -33,6 +33,18 @@ def joined(rows: Iterable[Row]) -> Rule:
     Lists on the way are walked. A name with dots (``{"file.hash": {"md5": ..}}``) is the same as objects within each
     other, as it is in Elasticsearch. What is found comes in the order of the rows, but for paths that share a start.
     """
+    return _rule(_tree(rows))
+
+
+def members_of(rows: Iterable[Row]) -> tuple[dict[str, Rule], frozenset[str]] | None:
+    """The same, member by member of the event, and the names with dots that ask for more; None where it looks further."""
+    root = _tree(rows)
+    if root.rules:
+        return None
+    return {name: _rule(below) for name, below in root.members.items()}, frozenset(_dotted(root))
+
+
+def _tree(rows: Iterable[Row]) -> _Branch:
     root = _Branch()
     for row in rows:
         branch = root
@@ -40,7 +52,7 @@ def joined(rows: Iterable[Row]) -> Rule:
             branch = branch.members.setdefault(name, _Branch())
         branch.rules.append(row.rule)
         branch.known.update(row.members)
-    return _rule(root)
+    return root
 
 
 def _rule(branch: _Branch) -> Rule:
