@@ -22,12 +22,14 @@ WORST: Final[dict[Known, int]] = {"not_found": 0, "goodware": 1, "unknown": 2, "
 
 
 class Told(NamedTuple):
-    """A finding as told of one field; ``closing`` is its piece with all that ends an event, if the format has that."""
+    """A finding as told of one field: ``text`` is its piece, with all that closes an event where the format can say it.
 
-    piece: bytes
+    Thousands are remembered, so nothing is in it twice.
+    """
+
+    text: bytes
     known: Known
     until: float
-    closing: bytes
 
 
 @dataclass(slots=True)
@@ -70,9 +72,13 @@ class Dresser:
     recent: Recent[Found, Told]
     written: Recent[bytes, bool]
     closing: Closing | None = field(init=False)
+    around: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
+        """What is before a piece and after it in what closes an event, in bytes."""
         self.closing = self.form if isinstance(self.form, Closing) else None
+        before, after = self.closing.closing(b"\0").split(b"\0") if self.closing else (b"", b"")
+        self.around = len(before), len(after)
 
     def prepare(self, batch: Batch, now: float) -> Prepared:
         """Read a batch; what is recent is told already, the rest is ``missing``.
@@ -97,8 +103,8 @@ class Dresser:
                 else:
                     if len(every) == 1:
                         known = young.get(every[0]) or recent.get(every[0])
-                        if known is not None and known[2] > now and known[3] and text[-1] == CLOSE:
-                            add(text[:-1] + known[3])
+                        if known is not None and known[2] > now and known[0] and text[-1] == CLOSE:
+                            add(text[:-1] + known[0])
                             is_ready(known[1])
                             continue
                     if free:
@@ -134,8 +140,7 @@ class Dresser:
     def _told(self, found: Found, finding: Finding) -> Told:
         wanted = finding.verdict is not None and finding.known in self.shown
         piece = self.form.render(found, finding) if wanted else b""
-        closing = self.closing.closing(piece) if piece and self.closing else b""
-        return Told(piece, finding.known, finding.until, closing)
+        return Told(self.closing.closing(piece) if piece and self.closing else piece, finding.known, finding.until)
 
     def dress(self, prepared: Prepared) -> tuple[Output, Tally]:
         """The lines of a batch whose every subject is told, and how its events ended."""
@@ -182,7 +187,9 @@ class Dresser:
         if end != "enriched":
             return ()
         tally.verdicts[known] += 1
-        pieces = [each.piece for each in told if isinstance(each, Told) and each.piece]
+        before, after = self.around
+        texts = [each.text for each in told if isinstance(each, Told) and each.text]
+        pieces = [text[before : len(text) - after] for text in texts]
         return [piece for piece in pieces if self._first(piece)] if self.once else pieces
 
     def refuse(self, prepared: Prepared, tally: Tally, number: int, failure: Failure) -> None:
@@ -217,7 +224,7 @@ def _ending(told: Sequence[Told | Failure]) -> tuple[End | Failure, Known]:
         if isinstance(each, Told):
             if WORST[each.known] >= WORST[worst]:
                 worst = each.known
-            shown = shown or bool(each.piece)
+            shown = shown or bool(each.text)
         elif each is OVER_QUOTA:
             over_quota = True
         else:

@@ -36,7 +36,8 @@ _AWAY: Final = (Unreachable, ServerError, CapacityError, QuotaError, CircuitOpen
 LEASE: Final = 10.0  # seconds after which a look-up of a worker that died is another's; the living renew theirs
 POLL: Final = 0.05
 QUOTA_SECONDS: Final = 900.0  # a used-up quota does not mend itself within seconds
-PUT: Final = 64  # findings written to the cache at once
+PUT: Final = 64  # findings written to the cache at once, or as many as came in AGE seconds, as others wait for them
+AGE: Final = 0.25
 Answer = Finding | Failure
 
 
@@ -85,6 +86,7 @@ class LookUps:
         self._flying: dict[str, asyncio.Future[Answer]] = {}
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._fresh: list[Finding] = []
+        self._kept_at = 0.0
         self._workers: list[asyncio.Task[None]] = []
         self._claims: set[str] = set()
         self._renewing: asyncio.Task[None] | None = None
@@ -268,14 +270,14 @@ class LookUps:
         finding = Finding(subject, verdict, now, self._terms.lifetimes.until(known, now))
         self._counts.looked_up(known, now - begun, verdict.threat.family if verdict else None)
         self._fresh.append(finding)
-        await self._keep(least=PUT)
+        await self._keep(least=PUT if now - self._kept_at < AGE else 1)
         return finding
 
     async def _keep(self, least: int) -> None:
         """Write what was found to the cache, where there is enough of it to be worth the way."""
         if len(self._fresh) < least:
             return
-        fresh, self._fresh = self._fresh, []
+        fresh, self._fresh, self._kept_at = self._fresh, [], self._wall()
         await self._cache.put(fresh)
         await self._release([finding.subject for finding in fresh])
 

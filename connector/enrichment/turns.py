@@ -26,7 +26,7 @@ class Turns:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def __call__(self, call: Call) -> float:
-        """Wait for a permit; the seconds that it took. The proof that an endpoint is there is no look-up and needs none.
+        """Wait for a permit; the seconds that it took. The proof that an endpoint is there needs none.
 
         Raises:
             QuotaError: with ``retry_after``, when passing events on is preferred to waiting; nothing was sent.

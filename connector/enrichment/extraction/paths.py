@@ -37,7 +37,7 @@ def joined(rows: Iterable[Row]) -> Rule:
 
 
 def members_of(rows: Iterable[Row]) -> tuple[dict[str, Rule], frozenset[str]] | None:
-    """The same, member by member of the event, and the names with dots that ask for more; None where it looks further."""
+    """The same, member by member, and the names with dots that ask for more; None if it looks at the event itself."""
     root = _tree(rows)
     if root.rules:
         return None
