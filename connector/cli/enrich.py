@@ -109,22 +109,25 @@ def enrich(
     only = choices.pop("only") or None
     order = read_order({**choices, "only": only, "ordered": not unordered})
     settings = settings_from(url, token, config, assigned)
+    to_people = order.output == STANDARD and not as_json  # standard output is for events
     try:
-        counts = asyncio.run(_run(settings, order, metrics, {"summary": summary, "html": html}, quiet=quiet))
+        counts, trouble = asyncio.run(_run(settings, order, metrics, {"summary": summary, "html": html}, quiet=quiet))
     except SpectraError as error:
-        if order.output != STANDARD or as_json:
+        if not to_people:
             raise
-        return report(error, as_json=False)  # standard output is for events
-    _tell(
-        counts, summary, html, quiet=quiet, as_json=as_json or (order.output != STANDARD and wants_json(forced=False))
-    )
-    return OK
+        return report(error, as_json=False)
+    as_json = not to_people and wants_json(forced=as_json)
+    _tell(counts, summary, html, quiet=quiet or trouble is not None, as_json=as_json and trouble is None)
+    return OK if trouble is None else report(trouble, as_json=as_json)
 
 
 async def _run(
     settings: "Settings", order: Order, metrics: str | None, reports: dict[str, Path | None], *, quiet: bool
-) -> "Counts":
-    """Run it to its end with progress and metrics; the first signal stops it in order, the second at once."""
+) -> "tuple[Counts, SpectraError | None]":
+    """Run it to its end with progress and metrics; what ended it early comes back beside the counts so far.
+
+    The first signal stops it in order, the second at once.
+    """
     from connector.cli.enrich_view import following
     from connector.enrichment.measures import serve
     from connector.enrichment.running import assembled, require_folder, require_possible
@@ -147,8 +150,11 @@ async def _run(
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, stop, number)
             async with following(made.counts, quiet=quiet, left=made.left):
-                await made.run()
-        return made.counts
+                try:
+                    await made.run()
+                except SpectraError as error:
+                    return made.counts, error
+        return made.counts, None
 
 
 def _address(metrics: str) -> tuple[str, int]:

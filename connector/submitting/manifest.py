@@ -10,12 +10,12 @@ import os
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 from connector.errors import StateError
+from connector.journal_place import sync_folder
 
 NAME: Final = ".spectra-submit.jsonl"
 VERSION: Final = 1
@@ -57,7 +57,7 @@ class ManifestFile:
         _cut_torn_line(self._descriptor)
         if os.fstat(self._descriptor).st_size == 0:
             self.append({"manifest": "spectra-submit", "version": VERSION, "appliance": appliance})
-            _sync_folder(self._path)
+            sync_folder(self._path.absolute().parent)
         else:
             self._check_header(appliance)
 
@@ -164,13 +164,3 @@ def _cut_torn_line(descriptor: int) -> None:
         end = start
     if end != size:
         os.ftruncate(descriptor, end)
-
-
-def _sync_folder(path: Path) -> None:
-    """Make the file's name as durable as its content, where the system can."""
-    with suppress(OSError):
-        folder = os.open(path.absolute().parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import redis
 
 from connector.emulator import RunningAppliance, serve
@@ -22,10 +23,8 @@ from tests.enrichment.made import hashed
 SPECTRA = [sys.executable, "-c", "from connector.cli import main; main()", "enrich"]
 KINDS = ("malicious", "suspicious", "goodware", "unknown", None)
 LONGEST = 40.0
-
-
-def subject(number: int) -> str:
-    return hashed(f"crew {number}")["sha256"]
+NUMBERS = {hashed(f"crew {number}")["sha256"]: number for number in range(500)}
+SUBJECTS = tuple(NUMBERS)
 
 
 def known(number: int) -> str | None:
@@ -35,7 +34,7 @@ def known(number: int) -> str | None:
 
 def event(number: int, of: int) -> bytes:
     """An event of the Elastic Common Schema with a number of its own, which names a subject."""
-    told = {"ecs": {"version": "8.17.0"}, "event": {"sequence": number}, "file": {"hash": {"sha256": subject(of)}}}
+    told = {"ecs": {"version": "8.17.0"}, "event": {"sequence": number}, "file": {"hash": {"sha256": SUBJECTS[of]}}}
     return json.dumps(told).encode()
 
 
@@ -99,8 +98,6 @@ class Crew:
 
     def slow(self, seconds: float) -> None:
         """Have the appliance think so long about each look-up; not at all with 0."""
-        import httpx
-
         plan = {"match": {"method": "*", "path": "/api/*"}, "nth": "every", "delay_seconds": seconds}
         with httpx.Client(base_url=self.lab.url, trust_env=False) as http:
             http.delete("/_lab/faults").raise_for_status()
@@ -108,13 +105,10 @@ class Crew:
                 http.post("/_lab/faults", json={"faults": [plan]}).raise_for_status()
 
     @property
-    def asked(self) -> list[dict[str, Any]]:
-        return [record for record in self.lab.product.ledger.shown()["requests"] if record["path"].startswith("/api/")]
-
-    @property
     def look_ups(self) -> Counter[str]:
-        """How often the appliance was asked for each subject."""
-        return Counter(word for record in self.asked for word in record["path"].split("/") if len(word) == 64)
+        """How often the appliance was asked for each subject; a proof that an endpoint is there is none."""
+        requests = [record["path"] for record in self.lab.product.ledger.shown()["requests"]]
+        return Counter(word for path in requests for word in path.split("/") if word in NUMBERS)
 
     def end(self) -> None:
         for worker in self.workers:
@@ -129,7 +123,7 @@ def crew(folder: Path, subjects: int) -> Iterator[Crew]:
     with serve() as lab:
         for number in range(subjects):
             if known(number):
-                sample = {"sha256": subject(number), "classification": known(number), "cloud": True}
+                sample = {"sha256": SUBJECTS[number], "classification": known(number), "cloud": True}
                 load(lab.product, sample | {"threat_name": f"Win32.Trojan.Crew{number}"})
         made = Crew(folder, lab)
         try:
@@ -138,16 +132,37 @@ def crew(folder: Path, subjects: int) -> Iterator[Crew]:
             made.end()
 
 
+def add(client: "redis.Redis", events: Sequence[bytes], stream: str = "events") -> None:
+    with client.pipeline(transaction=False) as pipe:
+        for each in events:
+            pipe.xadd(stream, {"event": each})
+        pipe.execute()
+
+
 def entries(client: "redis.Redis", stream: str = "enriched") -> list[tuple[str, dict[str, Any]]]:
     """What lies in a stream of output: the id of each event, and the event."""
     return [(row[b"id"].decode(), json.loads(row[b"event"])) for _, row in client.xrange(stream)]
 
 
-def sequences(rows: Sequence[tuple[str, dict[str, Any]]]) -> list[int]:
-    return [told["event"]["sequence"] for _, told in rows]
+def pending(client: "redis.Redis", consumer: str | None = None) -> int:
+    """What the group was given and is not done with."""
+    found = client.xpending("events", "siem")
+    if consumer is None:
+        return int(found["pending"])
+    return sum(each["pending"] for each in found["consumers"] or () if each["name"] == consumer.encode())
+
+
+def require_whole(rows: Sequence[tuple[str, dict[str, Any]]], sent: Sequence[bytes]) -> None:
+    """Each event came out once, under an id of its own, with what the appliance says of its subject."""
+    assert sorted(told["event"]["sequence"] for _, told in rows) == sorted(
+        json.loads(each)["event"]["sequence"] for each in sent
+    )
+    assert len({name for name, _ in rows}) == len(rows)
+    for _, told in rows:
+        assert verdict(told) == known(NUMBERS[told["file"]["hash"]["sha256"]]), told
 
 
 def verdict(told: dict[str, Any]) -> str | None:
-    """What an enriched event says; None where nothing was added."""
+    """What an enriched event says of its subject; None where nothing was added."""
     added = told.get("threat", {}).get("enrichments")
-    return None if added is None else json.dumps(added)
+    return added[0]["reversinglabs"]["classification"] if added else None

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from connector.enrichment.files import lock
-from connector.enrichment.files.durable import sync_folder, write_all
+from connector.enrichment.files.durable import write_all
 from connector.enrichment.files.failing import shown, unusable
 from connector.errors import StateError
+from connector.journal_place import sync_folder
 
 TAIL: Final = 1024
 _PIECE: Final = 1 << 16
@@ -126,7 +127,7 @@ class Appended:
             except OSError as problem:
                 raise unusable(self.what, self.path, problem, "made durable", _HINT) from None
             if not self._named:
-                sync_folder(self.path)
+                sync_folder(self.path.absolute().parent)
                 self._named = True
         return {"length": self.length, "tail": self._tail(self.length), "inode": self._inode}
 

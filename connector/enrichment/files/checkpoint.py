@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from connector.enrichment.codec import dumps, loads
 from connector.enrichment.files import lock
-from connector.enrichment.files.durable import sync_folder, write_all
+from connector.enrichment.files.durable import write_all
 from connector.enrichment.files.failing import shown, unusable
 from connector.errors import StateError
+from connector.journal_place import sync_folder
 
 FORMAT: Final = 1
 _ANEW: Final = "remove it to begin anew, or name another file with the option checkpoint"
@@ -67,7 +68,7 @@ class Checkpoint:
             self._write(beside, dumps({"format": FORMAT, "state": state}))
             beside.replace(self.path)
             if self.durable:
-                sync_folder(self.path)
+                sync_folder(self.path.absolute().parent)
         except OSError as problem:
             with suppress(OSError):
                 beside.unlink()

@@ -10,10 +10,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from connector.enrichment.files.durable import sync_folder, write_all
+from connector.enrichment.files.durable import write_all
 from connector.enrichment.files.failing import unusable
 from connector.enrichment.files.lines import Overlong
 from connector.enrichment.values import Failure
+from connector.journal_place import sync_folder
 
 _HINT: Final = "free space there, or raise max_line above the longest event; the same command goes on from there"
 
@@ -63,7 +64,7 @@ class SideFiles:
             if self._descriptor is not None:
                 os.fsync(self._descriptor)
             self._part.replace(named)
-            sync_folder(named)
+            sync_folder(named.absolute().parent)
         except OSError as problem:
             raise unusable("a line that is too long", None, problem, "kept beside the dead letters", _HINT) from None
         finally:
