@@ -17,7 +17,7 @@ demo: install  ## the main job end to end, against an appliance that it starts a
 	$(BIN)/spectra demo
 
 test: install  ## all tests
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --quiet
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --quiet
 
 format: install
 	$(BIN)/ruff format .

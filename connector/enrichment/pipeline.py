@@ -18,7 +18,8 @@ from connector.enrichment.values import Batch, Failure, Output
 from connector.errors import SpectraError, Unreachable
 
 T = TypeVar("T")
-IDLE: Final = 0.2  # seconds without a batch after which what was written is made durable
+IDLE: Final = 0.2  # seconds without a batch after which what was written is made durable, or ``settle``, if shorter
+LEAST: Final = 0.01
 LAST: Final = 1.0  # seconds after that for what was found to leave
 DRAIN: Final = 7.0  # seconds that what is under way may take when the run is stopped
 
@@ -220,13 +221,21 @@ class Pipeline:
         """The next that arrived; TimeoutError when nothing does, and something is to be settled."""
         if not self._arrived.empty():
             return self._arrived.get_nowait()
-        async with asyncio.timeout(IDLE if self._unsettled else None):
+        async with asyncio.timeout(self._idle if self._unsettled else None):
             return await self._arrived.get()
+
+    @property
+    def _idle(self) -> float:
+        return min(IDLE, max(LEAST, self.options.settle))
 
     async def _is_ready(self, inside: Inside) -> bool:
         """Wait for the findings of a batch; False when the run was stopped and they did not come in time."""
         if inside.ready is None:
             return True
+        if self._unsettled:  # what is out does not wait for what is looked up
+            await asyncio.wait((inside.ready,), timeout=self._idle)
+            if not inside.ready.done():
+                await self._settle_when_whole()
         try:
             await inside.ready
         except asyncio.CancelledError:
