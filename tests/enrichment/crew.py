@@ -145,8 +145,11 @@ def entries(client: "redis.Redis", stream: str = "enriched") -> list[tuple[str, 
 
 
 def pending(client: "redis.Redis", consumer: str | None = None) -> int:
-    """What the group was given and is not done with."""
-    found = client.xpending("events", "siem")
+    """What the group was given and is not done with; nothing while there is no group."""
+    try:
+        found = client.xpending("events", "siem")
+    except redis.ResponseError:
+        return 0
     if consumer is None:
         return int(found["pending"])
     return sum(each["pending"] for each in found["consumers"] or () if each["name"] == consumer.encode())
