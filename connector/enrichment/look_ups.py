@@ -34,7 +34,8 @@ OVER_QUOTA: Final = Failure("over_quota", "the budget of look-ups is used up for
 _OF_THE_SUBJECT: Final = (InputRefused, BadRequest, MalformedResponse, ResponseMismatch, ResponseTooLarge)
 _AWAY: Final = (Unreachable, ServerError, CapacityError, QuotaError, CircuitOpen, UnexpectedResponse)
 LEASE: Final = 10.0  # seconds after which a look-up of a worker that died is another's; the living renew theirs
-POLL: Final = 0.05
+POLL: Final = 0.05  # seconds between two looks for what another worker finds, growing to LONGEST_POLL
+LONGEST_POLL: Final = 0.5
 QUOTA_SECONDS: Final = 900.0  # a used-up quota does not mend itself within seconds
 PUT: Final = 64  # findings written to the cache at once, or as many as came in AGE seconds, as others wait for them
 AGE: Final = 0.25
@@ -172,10 +173,10 @@ class LookUps:
 
     async def _wait_for_others(self, subjects: Sequence[str]) -> list[str]:
         """Look into the cache until the others are done, or until they have had time enough to be asked after."""
-        left, waited = list(subjects), 0.0
+        left, waited, pause = list(subjects), 0.0, POLL
         while left and waited < LEASE:
-            await self._sleep(POLL)
-            waited += POLL
+            await self._sleep(pause)
+            waited, pause = waited + pause, min(LONGEST_POLL, pause * 1.5)
             left = self._resolved(await self._cache.get(left), left)
             if left and (gone := await self._claimed(left)):  # their worker gave up, or died
                 for subject in gone:
