@@ -275,7 +275,7 @@ def workers(bench: Bench) -> list[Row]:
         "one worker": lambda: child("enriching:group", members=1, folder=str(bench.folder / "w"), **at),
         "two workers": lambda: child("enriching:group", members=2, folder=str(bench.folder / "w"), **at),
     }
-    got = in_rounds(bench, 3, modes, "rate")
+    got = in_rounds(bench, 2, modes, "rate")
     times, cost = (
         ratio(got["two workers"], got["one worker"], "rate"),
         1 - ratio(got["one worker"], got["file"], "rate"),

@@ -36,6 +36,9 @@ REASONS = {
     "core does at this moment, and it falls with every other process on it (see the load above and each round below).",
     "cold look-up": "Imports, on both sides. The connector loads pydantic (models and their validators), click, and "
     "httpx with httpcore and h11; the SDK loads requests. The look-up itself takes a few milliseconds.",
+    "loop with the standard library's json": "Parsing, finding the hash and closing the event take 3.5 us here, "
+    "reading and writing 0.6 us, and the start of the command 0.6 s; the loop needs 19 us. From the first event on it "
+    "is about 4x.",
     "standard library": "Building the objects takes 2.2 ms for a page; the standard library's encoder takes another "
     "2 ms to write them, orjson 0.2 ms. The [fast] extra has orjson.",
     "the SDK's aggregation": "The SDK hands out the parsed entries as they are. The connector reads a verdict from "

@@ -39,7 +39,8 @@ def main() -> None:
         rows = measured(found, given.only or list(FIGURES))
         print(report.table(rows))
         if output is not None:
-            report.write(found, rows, "python -m benchmarks.run", output)
+            only = "".join(f" --only {name}" for name in given.only or ())
+            report.write(found, rows, f"python -m benchmarks.run{only}", output)
             print(f"written to {output.name}", file=sys.stderr)
 
 
