@@ -65,17 +65,19 @@ def variables(folder: Path) -> dict[str, str]:
 
 
 def enrich(url: str, folder: str, source: str, output: str, count: int, more: list[str]) -> Measured:
-    """Run the command to its end; its rate, CPU and peak memory."""
-    Path(output).unlink(missing_ok=True)
+    """Run the command to its end; its rate, CPU and peak memory. ``-`` for output throws the lines away."""
+    if output != "-":
+        Path(output).unlink(missing_ok=True)
+    told = Path(source).with_suffix(".summary")
     began = time.perf_counter()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    told = subprocess.run(
-        command(url, source, output, *more), check=True, cwd=ROOT, env=variables(Path(folder)), capture_output=True,
-        timeout=MOST,
+    subprocess.run(
+        command(url, source, output, "--summary", str(told), *more), check=True, cwd=ROOT, env=variables(Path(folder)),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=MOST,
     )  # fmt: skip
     wall = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    summary = json.loads(told.stdout.splitlines()[-1])
+    summary = json.loads(told.read_text())
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"rate": count / wall, "wall": wall, "cpu": cpu, "peak": after.ru_maxrss / 1024, "summary": summary}
 
@@ -198,7 +200,7 @@ def memory(bench: Bench) -> list[Row]:
     peaks = {}
     for count in (10_000, 50_000 if bench.quick else 1_000_000):
         source = events(bench.folder / f"distinct-{count}.ndjson", count, count)
-        at = {"url": url, "source": str(source), "output": "/dev/null", "count": count}
+        at = {"url": url, "source": str(source), "output": "-", "count": count}
         more = ["--action", "get_classification"]
         got = child("enriching:enrich", folder=str(bench.folder / f"m{count}"), more=more, seconds=MOST, **at)
         peaks[count] = got["peak"]
@@ -232,7 +234,7 @@ def _long_file(bench: Bench, url: str) -> Row:
                 stream.write(block)
         count = path.stat().st_size // len(block) * 5_000
         more = ["--action", "get_classification"]
-        at = {"url": url, "source": str(path), "output": "/dev/null", "count": count}
+        at = {"url": url, "source": str(path), "output": "-", "count": count}
         got = child("enriching:enrich", folder=str(bench.folder / "long"), more=more, seconds=MOST, **at)
         peaks[size] = got["peak"]
         bench.say(f"file of {size >> 20} MB: peak {got['peak']:.1f} MB, {got['rate']:,.0f}/s")
