@@ -89,7 +89,8 @@ def letters_of(order: Order) -> Path:
 
 
 def is_file(place: str) -> bool:
-    return place != STANDARD and not scheme_of(place)
+    """Whether a place is a file, there or to be made; a device or a pipe is none, and nothing is kept beside it."""
+    return place != STANDARD and not scheme_of(place) and (not Path(place).exists() or Path(place).is_file())
 
 
 def sink_of(order: Order, form: Format) -> Sink:
