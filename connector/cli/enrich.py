@@ -13,17 +13,17 @@ import click
 
 from connector.cli.failure import OK, report, wants_json
 from connector.cli.setting import setting_options, settings_from
+from connector.enrichment.extraction.shapes import Shape
 from connector.enrichment.order import (
     STANDARD,
     ActionName,
     Emit,
     FormatName,
     Order,
-    Shape,
-    ShownName,
     read_order,
 )
 from connector.errors import InputRefused, SpectraError, StateError, Violation
+from connector.vocabulary import Classification, Tlp
 
 if TYPE_CHECKING:
     from connector.enrichment.counts import Counts
@@ -40,8 +40,8 @@ _OPTIONS: Final = (
     ),
     click.option("--field", "fields", multiple=True, metavar="NAME", help="Where hashes and URLs are; dotted; repeat."),
     click.option("--urls", is_flag=True, help="Look URLs up too; needs allow_cloud, as URLs leave for the cloud."),
-    click.option("--only", multiple=True, type=click.Choice(get_args(ShownName)), help="Verdicts to tell; repeat."),
-    click.option("--tlp", type=click.Choice(["clear", "green", "amber", "amber+strict", "red"]), default="amber"),
+    click.option("--only", multiple=True, type=click.Choice(get_args(Classification)), help="Tell these; repeat."),
+    click.option("--tlp", type=click.Choice(get_args(Tlp)), default="amber"),
     click.option("--action", type=click.Choice(get_args(ActionName)), default="get_ticloud_reputation"),
     click.option("--at-once", type=int, default=50, show_default=True, help="Look-ups at the same time."),
     click.option("--rate", type=float, metavar="N", help="Look-ups a second, over all workers with this cache."),

@@ -1,17 +1,17 @@
 """What is wanted of an enrichment, as one checked value: from where, to where, in which words, and at what price."""
 
 from typing import Annotated, Any, Final, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
 
 from connector.check import refusal
-from connector.vocabulary import Message, Tlp
+from connector.enrichment.extraction.shapes import Shape
+from connector.vocabulary import Classification, Message, Tlp
 
-Shape = Literal["auto", "ecs", "ocsf", "splunk", "sentinel", "suricata", "zeek", "sysmon", "list", "csv"]
 FormatName = Literal["ecs", "ocsf", "splunk", "sentinel", "stix", "cef"]
 Emit = Literal["events", "indicators", "findings"]
 ActionName = Literal["get_ticloud_reputation", "get_classification"]
-ShownName = Literal["malicious", "suspicious", "goodware", "unknown"]
 EMITS: Final[dict[FormatName, tuple[Emit, ...]]] = {
     "ecs": ("events", "indicators"),
     "ocsf": ("events", "indicators", "findings"),
@@ -20,6 +20,7 @@ EMITS: Final[dict[FormatName, tuple[Emit, ...]]] = {
     "stix": ("indicators",),
     "cef": ("findings",),
 }
+REDIS: Final = ("redis", "rediss", "unix")
 STANDARD: Final = "-"  # standard input or output
 
 
@@ -38,7 +39,7 @@ class Order(Message):
     shape: Shape = "auto"
     fields: tuple[str, ...] = ()
     urls: bool = False
-    only: tuple[ShownName, ...] = get_args(ShownName)
+    only: tuple[Classification, ...] = get_args(Classification)
     tlp: Tlp = "amber"
     action: ActionName = "get_ticloud_reputation"
     at_once: Annotated[int, Field(ge=1, le=256)] = 50
@@ -78,7 +79,12 @@ class Order(Message):
 
 def is_stream(source: str) -> bool:
     """Whether events come from a broker."""
-    return source.startswith(("redis://", "rediss://", "unix://", "kafka://"))
+    return scheme_of(source) in {*REDIS, "kafka"}
+
+
+def scheme_of(address: str) -> str:
+    """The scheme of an address, or nothing for the name of a file."""
+    return urlsplit(address).scheme if "://" in address else ""
 
 
 def read_order(values: dict[str, Any]) -> Order:

@@ -147,7 +147,7 @@ class Pipeline:
         self._position = self._taken = state.get("position")
         await self.parts.source.open(self._position)
         if self.parts.keeper is not None and not state:  # or what a killed run wrote would pass for somebody else's
-            self._keep(await self._patiently(self.parts.sink.sync), await self.parts.letters.sync())
+            await self._make_durable()
         self._settled_at = self.parts.wall()
 
     async def _pull(self) -> None:
@@ -271,17 +271,16 @@ class Pipeline:
 
     async def _settle(self) -> None:
         """Make durable what was written: lines, dead letters, the checkpoint; then the source may forget it."""
-        parts = self.parts
-        self._settled_at = parts.wall()
+        self._settled_at = self.parts.wall()
         if not self._unsettled:
             return
-        sink, dead = await self._patiently(parts.sink.sync), await parts.letters.sync()
-        self._keep(sink, dead)
+        await self._make_durable()
         batches, self._unsettled = self._unsettled, []
-        await self._patiently(lambda: parts.source.done(batches))
+        await self._patiently(lambda: self.parts.source.done(batches))
 
-    def _keep(self, sink: Any, dead: Any) -> None:
+    async def _make_durable(self) -> None:
         parts = self.parts
+        sink, dead = await self._patiently(parts.sink.sync), await parts.letters.sync()
         if parts.keeper is not None:
             position = self._position if self.options.ordered else self._taken
             state = {"position": position, "sink": sink, "dead": dead, "header": parts.header()}

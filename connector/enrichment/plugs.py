@@ -5,13 +5,12 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from connector.client import stix_options
 from connector.enrichment.budget import Terms
 from connector.enrichment.limits import MemoryLimiter, SqliteLimiter
 from connector.enrichment.no_cache import NoCache
-from connector.enrichment.order import STANDARD, Order
+from connector.enrichment.order import REDIS, STANDARD, Order, scheme_of
 from connector.enrichment.ports import Cache, Format, Limiter, Packing, Sink, Source
 from connector.enrichment.sinks.packed import PackedSink
 from connector.enrichment.sqlite_cache import SqliteCache
@@ -20,16 +19,10 @@ from connector.journal_place import Unusable, make_folder
 from connector.settings import IN_MEMORY, Settings, state_folder
 from connector.stix import StixOptions
 
-REDIS: Final = frozenset({"redis", "rediss", "unix"})
 UPLOADS: Final = ("https", "http")
 NO_CACHE: Final = "none"
 FINDINGS: Final = "findings.sqlite3"
 _EXTRAS: Final = {"redis": "redis", "confluent_kafka": "kafka", "taxii2client": "taxii"}
-
-
-def scheme_of(address: str) -> str:
-    """The scheme of an address, or nothing for the name of a file."""
-    return urlsplit(address).scheme if "://" in address else ""
 
 
 def require(module: str, what: str) -> None:
@@ -149,7 +142,7 @@ def _upload_sink(order: Order, form: Format) -> Sink:
 
 _SINKS: Final[dict[str, Callable[[Order, Format], Sink]]] = {
     "": _file_sink,
-    **dict.fromkeys(("redis", "rediss", "unix"), _redis_sink),
+    **dict.fromkeys(REDIS, _redis_sink),
     "kafka": _kafka_sink,
     **dict.fromkeys(("syslog+tcp", "syslog+tls"), _syslog_sink),
     **dict.fromkeys(("taxii+https", "taxii+http"), _taxii_sink),
