@@ -148,6 +148,7 @@ NEIGHBOURS: dict[tuple[str, str], str] = {
     ("enrichment.report.style", "playbooks.drawing.style"): "as above",
     ("enrichment.report.style", "playbooks.drawing.page_style"): "as above",
     ("enrichment.report.words", "playbooks.drawing.page_facts"): "as above",
+    ("enrichment.report.summary", "playbooks.drawing.page_facts"): "as above",
     ("directory", "check"): "the parameters of every submission are checked once, before the first file",
 }
 # Packages and files that are one idea in several rooms: the first may import the others, and these each other.

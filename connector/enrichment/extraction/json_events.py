@@ -69,8 +69,9 @@ def for_any(*, urls: bool) -> JsonReader:
 
     Streams repeat themselves: what is looked at in an event is remembered by the names of its members.
     """
-    rules: dict[JsonShape, Rule] = {shape: joined(rows(shape, urls=urls)) for shape in get_args(JsonShape)}
-    trees = {shape: members_of(rows(shape, urls=urls)) for shape in get_args(JsonShape)}
+    tables: dict[JsonShape, list[Row]] = {shape: list(rows(shape, urls=urls)) for shape in get_args(JsonShape)}
+    rules = {shape: joined(table) for shape, table in tables.items()}
+    trees = {shape: members_of(table) for shape, table in tables.items()}
     plans: dict[tuple[str, ...], _Plan] = {}
 
     def planned(event: dict[str, Any]) -> _Plan:

@@ -6,13 +6,12 @@ Source: the CEF Implementation Standard of ArcSight (version 25 and later), chap
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
+from connector.enrichment.formats.facts import since_1970
 from connector.enrichment.values import Finding, Found
 from connector.printable import printable
 from connector.stix_ids import OURS, uuid5
-from connector.stix_text import moment
 from connector.verdict import File, Verdict
 from connector.version import __version__
 
@@ -96,8 +95,8 @@ def _fields(found: Found, finding: Finding, verdict: Verdict) -> Iterator[tuple[
     subject = verdict.subject
     file = subject if isinstance(subject, File) else subject.served
     yield "rt", int(finding.looked_up * 1000)
-    yield "start", _epoch(verdict.first_seen)
-    yield "end", _epoch(verdict.last_seen)
+    yield "start", since_1970(verdict.first_seen)
+    yield "end", since_1970(verdict.last_seen)
     yield "externalId", _event_id(verdict)
     yield "cat", verdict.classification
     yield "reason", verdict.reason
@@ -127,11 +126,6 @@ def _event_id(verdict: Verdict) -> str:
     key = subject.strongest[1] if isinstance(subject, File) else subject.value
     facts = (key, verdict.classification, verdict.riskscore, verdict.threat_name, verdict.last_seen)
     return uuid5(OURS, ascii(("cef", *facts)))
-
-
-def _epoch(time: str | None) -> int | None:
-    known = moment(time)
-    return None if known is None else round(datetime.fromisoformat(known).timestamp() * 1000)
 
 
 def _one_line(text: str) -> str:

@@ -8,11 +8,11 @@ up as they would be in lists at its top level; in an indicator document at the t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from connector.enrichment.codec import dumps
+from connector.enrichment.formats.appending import Appending
 from connector.enrichment.formats.facts import PRODUCT, Facts, as_time, distinct, facts, kept
-from connector.enrichment.formats.splice import append
 from connector.enrichment.values import Finding, Found
 from connector.stix_ids import own_id
 from connector.stix_objects import pattern
@@ -22,12 +22,10 @@ from connector.stix_text import clean
 from connector.vocabulary import Tlp
 
 VERSION: Final = "9.4.0"
-_PATH: Final = ("threat", "enrichments")
-_BEFORE, _AFTER = b',"threat":{"enrichments":[', b"]}}"
 
 
 @dataclass(frozen=True, slots=True)
-class Events:
+class Events(Appending):
     """Events with an enrichment for each finding; ``tlp`` marks it and ``appliance`` is where its link leads.
 
     Goodware and unknown are told as well, with a confidence of ``None`` and ``Not Specified``: it is the confidence
@@ -38,20 +36,13 @@ class Events:
     appliance: str
     suffix: str = ".ndjson"
     keeps_events: bool = True
-    members: tuple[str, ...] = ("threat", "threat.enrichments")
+    path: ClassVar[tuple[str, ...]] = ("threat", "enrichments")
 
     def render(self, found: Found, finding: Finding) -> bytes:
         told = facts(finding)
         matched = {"field": found.field, "atomic": found.subject, "type": "reputation_lookup"}
         indicator = _indicator(told, self.tlp, self.appliance)
         return dumps({"indicator": indicator, "matched": matched, "reversinglabs": told.vendor})
-
-    def dress(self, raw: bytes, event: Mapping[str, Any], rendered: Sequence[bytes]) -> Sequence[bytes]:
-        items = rendered[0] if len(rendered) == 1 else b",".join(rendered)
-        return (append(raw, event, _PATH, items),)
-
-    def closing(self, piece: bytes) -> bytes:
-        return b"".join((_BEFORE, piece, _AFTER))
 
 
 @dataclass(frozen=True, slots=True)

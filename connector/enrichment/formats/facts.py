@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from connector.enrichment.values import Finding
 from connector.stix_ids import OURS, uuid5
-from connector.stix_text import clean
+from connector.stix_text import clean, moment
 from connector.verdict import File, Url, Verdict, split_threat_name
 
 VENDOR: Final = "ReversingLabs"
@@ -141,8 +141,9 @@ def distinct(documents: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def since_1970(time: str | None) -> int | None:
-    """The milliseconds since 1970 of a time as verdicts have it (RFC 3339 in UTC)."""
-    return round(datetime.fromisoformat(time).timestamp() * 1000) if time else None
+    """The milliseconds since 1970 of a time as verdicts have it (RFC 3339 in UTC); None where STIX knows no such one."""
+    known = moment(time)
+    return None if known is None else round(datetime.fromisoformat(known).timestamp() * 1000)
 
 
 def as_time(milliseconds: int) -> str:

@@ -7,12 +7,12 @@ verdict was looked up: that is when this event of ours took place, and a SIEM pl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, ClassVar, cast
 
 from connector.enrichment.codec import dumps
 from connector.enrichment.formats import ocsf_terms as terms
+from connector.enrichment.formats.appending import Appending
 from connector.enrichment.formats.facts import PRODUCT, VENDOR, Facts, distinct, facts, kept, since_1970
-from connector.enrichment.formats.splice import append
 from connector.enrichment.values import Finding, Found
 from connector.stix_objects import pattern
 from connector.stix_terms import MALWARE_TYPE, confidence
@@ -20,12 +20,10 @@ from connector.stix_text import clean
 from connector.vocabulary import HashType, Tlp
 
 Object = dict[str, Any]
-_PATH: Final = ("enrichments",)
-_BEFORE, _AFTER = b',"enrichments":[', b"]}"
 
 
 @dataclass(frozen=True, slots=True)
-class Events:
+class Events(Appending):
     """Events with an object in ``enrichments`` for each finding; whatever else they hold is untouched.
 
     Its ``data`` holds the appliance's own words, the hashes that are known of the file, and the marking.
@@ -35,17 +33,10 @@ class Events:
     appliance: str
     suffix: str = ".ndjson"
     keeps_events: bool = True
-    members: tuple[str, ...] = ("enrichments",)
+    path: ClassVar[tuple[str, ...]] = ("enrichments",)
 
     def render(self, found: Found, finding: Finding) -> bytes:
         return dumps(_enrichment(facts(finding), found, self.tlp, self.appliance))
-
-    def dress(self, raw: bytes, event: Mapping[str, Any], rendered: Sequence[bytes]) -> Sequence[bytes]:
-        items = rendered[0] if len(rendered) == 1 else b",".join(rendered)
-        return (append(raw, event, _PATH, items),)
-
-    def closing(self, piece: bytes) -> bytes:
-        return b"".join((_BEFORE, piece, _AFTER))
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def append(raw: bytes, event: Mapping[str, Any], path: Sequence[str], items: byt
         if made is not None:
             return made
         path = (_free(event),)
-    return add(raw, event, _nested(path, items))
+    return add(raw, event, nested(path, items))
 
 
 def _free(event: Mapping[str, Any]) -> str:
@@ -56,7 +56,7 @@ def _free(event: Mapping[str, Any]) -> str:
     return name
 
 
-def _nested(path: Sequence[str], items: bytes) -> bytes:
+def nested(path: Sequence[str], items: bytes) -> bytes:
     """The member that leads to a new list: ``"a":{"b":[items]}``."""
     return _name(path[0]) + _value(path[1:], items)
 
@@ -66,7 +66,7 @@ def _name(name: str) -> bytes:
 
 
 def _value(path: Sequence[str], items: bytes) -> bytes:
-    return b"{" + _nested(path, items) + b"}" if path else b"[" + items + b"]"
+    return b"{" + nested(path, items) + b"}" if path else b"[" + items + b"]"
 
 
 def _into(text: bytes, path: Sequence[str], items: bytes) -> bytes | None:
@@ -75,7 +75,7 @@ def _into(text: bytes, path: Sequence[str], items: bytes) -> bytes | None:
     for depth, name in enumerate(path, 1):
         found = _member(text, at.start, name)
         if found is None:
-            return _grown(text, at, _nested(path[depth - 1 :], items))
+            return _grown(text, at, nested(path[depth - 1 :], items))
         at, rest = found, path[depth:]
         first = text[at.start]
         if first == _LIST:

@@ -1,10 +1,10 @@
 """A run in numbers for machines: totals, verdicts, families, what the cache saved, and what went wrong."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from connector.enrichment.counts import PASSED, Counts
+from connector.playbooks.drawing.page_facts import moment
 
 Json = Mapping[str, Any]
 TOP: Final = 20
@@ -22,8 +22,8 @@ def summary(counts: Counts) -> dict[str, Any]:
     seconds = counts.seconds
     return {
         "format": FORMAT,
-        "started": _moment(counts.started),
-        "ended": None if counts.ended is None else _moment(counts.ended),
+        "started": moment(counts.started),
+        "ended": None if counts.ended is None else moment(counts.ended),
         "seconds": round(seconds, 3),
         "events_per_second": _rate(counts.read, seconds),
         "events": _events(counts),
@@ -88,7 +88,3 @@ def _series(counts: Counts, seconds: float) -> list[list[float]]:
     last = samples[-1] if samples else (0.0, 0, 0)
     end = (round(seconds, 3), counts.read, counts.look_ups)
     return [[0.0, 0, 0], *(list(sample) for sample in samples), *([list(end)] if end[0] > last[0] else [])]
-
-
-def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
