@@ -21,6 +21,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "0 face": ("__init__", "version"),
     "1 ground": ("errors", "vocabulary", "glossary", "stream", "printable"),
     "2 nouns": (
+        "extras",
         *("operation", "plan", "verdict", "outcome", "settings", "query", "wire", "reader"),
         *("reserved", "zones", "privacy"),
     ),
@@ -136,7 +137,8 @@ NEIGHBOURS: dict[tuple[str, str], str] = {
     ("enrichment.order", "check"): "what a model refuses is told in the same words",
     ("enrichment.running", "async_client"): "look-ups are actions of a connector",
     ("enrichment.plugs", "client"): "what the settings say of STIX",
-    ("enrichment.webhook", "server.bodies"): "events are posted to the action server, by its rules",
+    ("enrichment.webhook", "server.actions"): "events are posted to the action server, by its rules",
+    ("enrichment.webhook", "server.bodies"): "as above",
     ("enrichment.webhook", "server.keys"): "as above",
     ("enrichment.webhook", "server.openapi"): "as above",
     ("enrichment.webhook", "server.problems"): "as above",

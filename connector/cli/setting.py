@@ -1,13 +1,13 @@
 """The options that every command with an appliance has, and the settings that they make."""
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
 from connector.errors import ConfigError
+from connector.extras import require
 from connector.settings import Settings
 
 _LISTS: Final[dict[str, Callable[[str], list[Any]]]] = {
@@ -63,6 +63,4 @@ def require_playbooks(what: str) -> None:
     Raises:
         ConfigError: saying how to install it.
     """
-    if find_spec("dbos") is None:
-        told = f"{what} needs the extra [playbooks], which is not installed"
-        raise ConfigError(told, hint="pip install 'spectra-analyze-connector[playbooks]'")
+    require("dbos", "playbooks", what)

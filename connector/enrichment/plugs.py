@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from connector.enrichment.ports import Cache, Format, Limiter, Packing, Sink, So
 from connector.enrichment.sinks.packed import PackedSink
 from connector.enrichment.sqlite_cache import SqliteCache
 from connector.errors import ConfigError, StateError
+from connector.extras import require
 from connector.journal_place import Unusable, make_folder
 from connector.settings import IN_MEMORY, Settings, state_folder
 from connector.stix import StixOptions
@@ -22,34 +22,19 @@ from connector.stix import StixOptions
 UPLOADS: Final = ("https", "http")
 NO_CACHE: Final = "none"
 FINDINGS: Final = "findings.sqlite3"
-_EXTRAS: Final = {"redis": "redis", "confluent_kafka": "kafka", "taxii2client": "taxii"}
-
-
-def require(module: str, what: str) -> None:
-    """Refuse what an extra does where it is not installed.
-
-    Raises:
-        ConfigError: saying how to install it.
-    """
-    if find_spec(module) is None:
-        extra = _EXTRAS[module]
-        raise ConfigError(
-            f"{what} needs the extra [{extra}], which is not installed",
-            hint=f"pip install 'spectra-analyze-connector[{extra}]'",
-        )
 
 
 def source_of(order: Order) -> Source:
     scheme = scheme_of(order.source)
     if scheme in REDIS:
-        require("redis", "a Redis stream")
+        require("redis", "redis", "a Redis stream")
         from connector.enrichment.redis_streams.entries import Bounds  # noqa: PLC0415  # an extra
         from connector.enrichment.redis_streams.source import RedisSource  # noqa: PLC0415
 
         bounds = Bounds(event=order.max_line)
         return RedisSource(order.source, str(order.group), order.consumer, claim_after=order.claim_after, bounds=bounds)
     if scheme == "kafka":
-        require("confluent_kafka", "a Kafka topic")
+        require("confluent_kafka", "kafka", "a Kafka topic")
         from connector.enrichment.kafka_topics.source import KafkaSource  # noqa: PLC0415  # an extra
 
         return KafkaSource(order.source, str(order.group), config=_path(order.kafka_config))
@@ -104,14 +89,14 @@ def _file_sink(order: Order, _: Format) -> Sink:
 
 
 def _redis_sink(order: Order, _: Format) -> Sink:
-    require("redis", "a Redis stream")
+    require("redis", "redis", "a Redis stream")
     from connector.enrichment.redis_streams.sink import RedisSink  # noqa: PLC0415  # an extra
 
     return RedisSink(order.output)
 
 
 def _kafka_sink(order: Order, _: Format) -> Sink:
-    require("confluent_kafka", "a Kafka topic")
+    require("confluent_kafka", "kafka", "a Kafka topic")
     from connector.enrichment.kafka_topics.sink import KafkaSink  # noqa: PLC0415  # an extra
 
     return KafkaSink(order.output, config=_path(order.kafka_config))
@@ -124,7 +109,7 @@ def _syslog_sink(order: Order, _: Format) -> Sink:
 
 
 def _taxii_sink(order: Order, _: Format) -> Sink:
-    require("taxii2client", "a TAXII collection")
+    require("taxii2client", "taxii", "a TAXII collection")
     if order.format != "stix":
         raise ConfigError("output: a TAXII collection takes STIX; set format to stix")
     from connector.enrichment.sinks.taxii import TaxiiSink  # noqa: PLC0415  # an extra
@@ -156,7 +141,7 @@ def cache_of(order: Order, settings: Settings, wall: Callable[[], float]) -> Cac
     if order.cache == NO_CACHE:
         return NoCache()
     if order.cache and scheme_of(order.cache) in REDIS:
-        require("redis", "a shared cache")
+        require("redis", "redis", "a shared cache")
         from connector.enrichment.redis_streams.cache import RedisCache  # noqa: PLC0415  # an extra
 
         return RedisCache(order.cache, scope)

@@ -5,7 +5,6 @@ answered loses nothing; the same key, or the same body, gives its events the sam
 """
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +16,7 @@ from connector.enrichment.bodies import Body, body_of
 from connector.enrichment.memory import Recent
 from connector.enrichment.values import Batch, Failure
 from connector.errors import Happened, InputRefused, SpectraError, Violation
+from connector.server.actions import operation_of
 from connector.server.bodies import IN_A_THREAD, JSON, media_of, read_all, wrong_media
 from connector.server.keys import require
 from connector.server.openapi import OPERATION_PATTERN, SECURED, problems
@@ -114,7 +114,7 @@ class Webhook:
 
     async def take(self, request: Request) -> Response:
         """POST /events: NDJSON, or a JSON array of events, or one event."""
-        sender, media, key = require(request, "read").name, _media(request), _key(request)
+        sender, media, key = require(request, "read").name, _media(request), operation_of(request)
         body = await _body(request, lines=media == NDJSON)
         if body.events:
             post = self._offered(body, f"{sender}/{key}" if key else None)
@@ -161,14 +161,6 @@ async def _body(request: Request, *, lines: bool) -> Body:
     if len(data) > IN_A_THREAD:
         return await asyncio.to_thread(body_of, data, lines=lines)
     return body_of(data, lines=lines)
-
-
-def _key(request: Request) -> str | None:
-    values = request.headers.getlist("idempotency-key")
-    if len(values) > 1 or not all(re.fullmatch(OPERATION_PATTERN, value) for value in values):
-        told = "must be one text of 1 to 128 letters, digits and . _ : - that begins with a letter or a digit"
-        raise InputRefused.of([Violation("/operation_id", f"{told} (the header Idempotency-Key)")])
-    return values[0] if values else None
 
 
 _OVERLOADED: Final = own(

@@ -141,7 +141,7 @@ def distinct(documents: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def since_1970(time: str | None) -> int | None:
-    """The milliseconds since 1970 of a time as verdicts have it (RFC 3339 in UTC); None where STIX knows no such one."""
+    """The milliseconds since 1970 of a time as verdicts have it (RFC 3339, UTC); None where STIX knows no such one."""
     known = moment(time)
     return None if known is None else round(datetime.fromisoformat(known).timestamp() * 1000)
 
