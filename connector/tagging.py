@@ -99,9 +99,13 @@ class Change:
         return all((tag in now) == self.adds for tag in self.tags)
 
     def is_whole(self, shown: tuple[str, ...]) -> bool:
-        """Whether tags in an answer are all those that must be there now, and not an echo of what was sent."""
+        """Whether tags in an answer are all those that must be there now, and not an echo of what was sent.
+
+        An echo may hold all of them, too, in another order than the appliance has.
+        """
         before, given = set(self.before), set(self.tags)
-        return set(shown) == (before | given if self.adds else before - given)
+        in_order = shown != self.tags or self.tags[: len(self.before)] == self.before
+        return in_order and set(shown) == (before | given if self.adds else before - given)
 
     def changed(self, now: Tagged) -> tuple[str, ...]:
         """The tags that were not so before, and are now; none of a sample that is gone."""

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connector import InputRefused, OutcomeUnknown
@@ -408,6 +408,7 @@ FATES = st.lists(
 )
 
 
+@example(before=["a"], tags=["b", "a"], fates=["echo"], action="add_tags")
 @given(before=TAGS, tags=TAGS.filter(bool), fates=FATES, action=st.sampled_from(sorted(CHANGES)))
 def test_whatever_is_lost_an_answer_is_the_truth_and_a_doubt_is_a_doubt(before, tags, fates, action):
     appliance = Appliance(before, fates)
