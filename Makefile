@@ -17,7 +17,8 @@ demo: install  ## the main job end to end, against an appliance that it starts a
 	$(BIN)/spectra demo
 
 test: install  ## all tests
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --quiet
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --quiet -m "not alone"
+	$(BIN)/pytest --quiet -m alone
 
 format: install
 	$(BIN)/ruff format .

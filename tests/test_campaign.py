@@ -50,6 +50,7 @@ def _rejected(error):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_every_action_ends_by_its_deadline_before_a_peer_that_never_ends():
     chosen = list(lateness.cases(random.Random(1), 1, deadlines=(0.3, 0.5)))
 
